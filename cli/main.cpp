@@ -1,0 +1,6 @@
+#include <cstdio>
+
+int main() {
+  std::puts("stasis " STASIS_VERSION);
+  return 0;
+}

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace stasis::devices {
+
+/// Adds descriptors that change from round to round (a user-mode network stack).
+/// Threads: called on the loop's thread.
+class PollHook {
+ public:
+  virtual ~PollHook() = default;
+  /// Appends what to wait for and may lower `timeout_ms` (-1: no limit).
+  virtual void before_poll(std::vector<pollfd>& fds, int& timeout_ms) = 0;
+  /// `fds` are the entries of `before_poll`, answered.
+  virtual void after_poll(std::span<const pollfd> fds) = 0;
+};
+
+/// A thread that waits for descriptors and runs callbacks, for the device side of a VM.
+/// It can be parked between two callbacks, so that a snapshot finds it at rest.
+/// Threads: `watch`, `unwatch` and the hooks on the loop's thread, while parked, or before it
+/// started; everything else from any thread.
+class EventLoop {
+ public:
+  using Callback = std::function<void()>;
+
+  /// Does not start a thread yet; `start` does. `name` (at most 15 characters) names the thread.
+  static base::Result<std::unique_ptr<EventLoop>> create(std::string name);
+
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  /// Stops and joins. What was posted and did not run yet is dropped.
+  ~EventLoop();
+
+  void start();
+
+  /// Calls `callback` whenever `fd` shows one of `events` (POLLIN, ...). One watch a descriptor.
+  void watch(int fd, short events, Callback callback);
+  void unwatch(int fd);
+  void add_hook(PollHook& hook);
+  void remove_hook(PollHook& hook);
+
+  /// Runs `task` on the loop's thread, later, in order. While parked: after `resume`.
+  void post(Callback task);
+
+  /// Runs `task` on the loop's thread and waits for it. On the loop's own thread, or when the loop
+  /// is parked or not started, it runs at once in the caller.
+  void run_sync(const Callback& task);
+
+  /// Parks the loop: on return no callback runs, and none will before `resume`.
+  void pause();
+  void resume();
+
+  bool on_loop_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
+
+ private:
+  enum class Phase { kIdle, kRunning, kPausing, kParked, kStopping };
+  struct Watch {
+    short events;
+    std::shared_ptr<Callback> callback;  // shared: a callback may unwatch itself
+  };
+
+  EventLoop(std::string name, base::Fd wake);
+  void run();
+  bool park_or_stop();
+  void run_posted();
+  void poll_once();
+  void dispatch(std::span<const pollfd> fds);
+
+  const std::string name_;
+  const base::Fd wake_;
+  std::map<int, Watch> watches_;
+  std::vector<PollHook*> hooks_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Phase phase_ = Phase::kIdle;    // guarded by mutex_
+  std::vector<Callback> posted_;  // guarded by mutex_
+  std::atomic<std::thread::id> thread_id_{};
+  std::thread thread_;  // last: joined before the rest goes
+};
+
+}  // namespace stasis::devices
