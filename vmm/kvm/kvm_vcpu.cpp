@@ -1,0 +1,45 @@
+#include "vmm/kvm/kvm_vcpu.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+namespace stasis::vmm {
+namespace {
+
+base::Status set_cpuid(const base::Fd& vcpu, const std::vector<kvm_cpuid_entry2>& entries) {
+  // kvm_cpuid2 ends in a flexible array; a byte buffer of the right size stands in for it.
+  const std::size_t size = entries.size() * sizeof(kvm_cpuid_entry2);
+  std::vector<std::uint64_t> buffer((sizeof(kvm_cpuid2) + size) / 8 + 1);
+  auto* list = reinterpret_cast<kvm_cpuid2*>(buffer.data());
+  list->nent = static_cast<__u32>(entries.size());
+  std::memcpy(list->entries, entries.data(), size);
+  return kvm_call(vcpu, KVM_SET_CPUID2, "KVM_SET_CPUID2", list);
+}
+
+}  // namespace
+
+base::Result<KvmVcpu> KvmVcpu::create(const KvmSystem& system, const KvmVm& vm, unsigned id,
+                                      const std::vector<kvm_cpuid_entry2>& cpuid) {
+  base::Fd fd = TRY(vm.create_vcpu(id));
+  base::Mapping run = TRY(base::Mapping::shared(fd, TRY(system.run_size())));
+  TRY(set_cpuid(fd, cpuid));
+  return KvmVcpu(std::move(fd), std::move(run));
+}
+
+int KvmVcpu::run() const {
+  return ::ioctl(fd_.get(), KVM_RUN, 0) < 0 ? errno : 0;
+}
+
+void KvmVcpu::ask_to_exit() const {
+  std::atomic_ref(exit().immediate_exit).store(1);
+}
+
+void KvmVcpu::clear_exit_request() const {
+  std::atomic_ref(exit().immediate_exit).store(0);
+}
+
+}  // namespace stasis::vmm

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <cstdint>
+
+#include "base/fd.h"
+#include "base/guest_memory.h"
+#include "base/result.h"
+#include "vmm/kvm/kvm_system.h"
+
+namespace stasis::vmm {
+
+/// One KVM virtual machine: memory slots, interrupt controllers, timer.
+///
+/// Order matters (measured): memory slots come before the irqchip, PIT, irqfd, ioeventfd and every
+/// other bus registration, because a slot change soon after one waits 5-7 ms for a grace period.
+/// Threads: set-up on one thread; `set_irq_line` from any.
+class KvmVm {
+ public:
+  /// Creates the VM and places KVM's private pages (layout::kKvmTss, kKvmIdentityMap).
+  static base::Result<KvmVm> create(const KvmSystem& system);
+
+  /// Gives the guest `bytes` at `start` as slot `slot`. `bytes` must outlive the VM.
+  base::Status set_memory_slot(std::uint32_t slot, base::GuestAddress start,
+                               std::span<std::byte> bytes) const;
+
+  /// PIC, IOAPIC and local APICs in the kernel, then the PIT (with a dummy speaker port).
+  base::Status create_interrupt_controllers() const;
+
+  /// Drives GSI `gsi` (KVM_IRQ_LINE). Threads: any.
+  void set_irq_line(unsigned gsi, bool asserted) const;
+
+  /// KVM_CREATE_VCPU with APIC id `id`.
+  base::Result<base::Fd> create_vcpu(unsigned id) const;
+
+  /// KVM_CHECK_EXTENSION on the VM; 0 when absent.
+  int check(int capability) const;
+
+  const base::Fd& fd() const { return fd_; }
+
+ private:
+  explicit KvmVm(base::Fd fd) : fd_(std::move(fd)) {}
+  base::Status enable_capability(std::uint32_t capability, std::uint64_t argument,
+                                 const char* what) const;
+  base::Status enable_optional_capabilities() const;
+
+  base::Fd fd_;
+};
+
+}  // namespace stasis::vmm
