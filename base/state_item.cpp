@@ -1,0 +1,130 @@
+#include "base/state_item.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace stasis::base {
+
+using Json = nlohmann::json;
+
+class StateNode {
+ public:
+  explicit StateNode(Json item) : json(std::move(item)) {}
+  Json json;
+};
+
+StateWriter::StateWriter() : node_(std::make_unique<StateNode>(Json())) {}
+StateWriter::~StateWriter() = default;
+StateWriter::StateWriter(StateWriter&&) noexcept = default;
+StateWriter& StateWriter::operator=(StateWriter&&) noexcept = default;
+
+void StateWriter::set_unsigned(std::uint64_t value) {
+  node_->json = value;
+}
+void StateWriter::set_signed(std::int64_t value) {
+  node_->json = value;
+}
+void StateWriter::set_bool(bool value) {
+  node_->json = value;
+}
+void StateWriter::set_text(const std::string& value) {
+  node_->json = value;
+}
+void StateWriter::set_bytes(std::span<const std::uint8_t> value) {
+  node_->json = Json::binary(Json::binary_t::container_type(value.begin(), value.end()));
+}
+void StateWriter::make_map() {
+  node_->json = Json::object();
+}
+void StateWriter::make_array() {
+  node_->json = Json::array();
+}
+void StateWriter::set_member(std::string_view name, StateWriter member) {
+  node_->json[std::string(name)] = std::move(member.node_->json);
+}
+void StateWriter::append(StateWriter item) {
+  node_->json.push_back(std::move(item.node_->json));
+}
+std::vector<std::uint8_t> StateWriter::to_cbor() const {
+  return Json::to_cbor(node_->json);
+}
+
+StateReader::StateReader(std::unique_ptr<StateNode> node) : node_(std::move(node)) {}
+StateReader::~StateReader() = default;
+StateReader::StateReader(StateReader&&) noexcept = default;
+StateReader& StateReader::operator=(StateReader&&) noexcept = default;
+
+namespace {
+
+template <typename T>
+Result<T> wrong_type(const Json& json, std::string_view wanted) {
+  return fail(ErrorKind::kCorrupt, fmt::format("is {}, not {}", json.type_name(), wanted));
+}
+
+}  // namespace
+
+Result<StateReader> StateReader::parse(std::span<const std::uint8_t> cbor) {
+  Json json = Json::from_cbor(cbor.begin(), cbor.end(), true, false);
+  if (json.is_discarded()) return fail(ErrorKind::kCorrupt, "not one complete CBOR item");
+  return StateReader(std::make_unique<StateNode>(std::move(json)));
+}
+
+Result<std::uint64_t> StateReader::as_unsigned() const {
+  if (!node_->json.is_number_unsigned()) {
+    return wrong_type<std::uint64_t>(node_->json, "an unsigned number");
+  }
+  return node_->json.get<std::uint64_t>();
+}
+
+Result<std::int64_t> StateReader::as_signed() const {
+  const Json& json = node_->json;
+  if (!json.is_number_integer()) return wrong_type<std::int64_t>(json, "a whole number");
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() > INT64_MAX) {
+    return fail(ErrorKind::kCorrupt, "is out of range");
+  }
+  return json.get<std::int64_t>();
+}
+
+Result<bool> StateReader::as_bool() const {
+  if (!node_->json.is_boolean()) return wrong_type<bool>(node_->json, "true or false");
+  return node_->json.get<bool>();
+}
+
+Result<std::string> StateReader::as_text() const {
+  if (!node_->json.is_string()) return wrong_type<std::string>(node_->json, "text");
+  return node_->json.get<std::string>();
+}
+
+Result<std::vector<std::uint8_t>> StateReader::as_bytes() const {
+  if (!node_->json.is_binary()) {
+    return wrong_type<std::vector<std::uint8_t>>(node_->json, "a byte string");
+  }
+  const auto& bytes = node_->json.get_binary();
+  return std::vector<std::uint8_t>(bytes.begin(), bytes.end());
+}
+
+Result<std::vector<StateReader>> StateReader::as_array() const {
+  if (!node_->json.is_array()) return wrong_type<std::vector<StateReader>>(node_->json, "an array");
+  std::vector<StateReader> items;
+  for (const auto& item : node_->json) {
+    items.push_back(StateReader(std::make_unique<StateNode>(item)));
+  }
+  return items;
+}
+
+std::optional<StateReader> StateReader::member(std::string_view name) const {
+  if (!node_->json.is_object()) return std::nullopt;
+  const auto found = node_->json.find(std::string(name));
+  if (found == node_->json.end()) return std::nullopt;
+  return StateReader(std::make_unique<StateNode>(*found));
+}
+
+Result<std::vector<std::string>> StateReader::member_names() const {
+  if (!node_->json.is_object()) return wrong_type<std::vector<std::string>>(node_->json, "a map");
+  std::vector<std::string> names;
+  for (const auto& [name, value] : node_->json.items()) names.push_back(name);
+  return names;
+}
+
+}  // namespace stasis::base

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace stasis::base {
+
+class StateNode;  // one CBOR item; only state_item.cpp knows what it is made of
+
+/// Builds one CBOR item. For base/state_codec.h only.
+class StateWriter {
+ public:
+  StateWriter();
+  ~StateWriter();
+  StateWriter(StateWriter&&) noexcept;
+  StateWriter& operator=(StateWriter&&) noexcept;
+
+  void set_unsigned(std::uint64_t value);
+  void set_signed(std::int64_t value);
+  void set_bool(bool value);
+  void set_text(const std::string& value);
+  void set_bytes(std::span<const std::uint8_t> value);
+  void set_member(std::string_view name, StateWriter member);
+  void make_map();
+  void make_array();
+  void append(StateWriter item);
+  std::vector<std::uint8_t> to_cbor() const;
+
+ private:
+  std::unique_ptr<StateNode> node_;
+};
+
+/// Reads one CBOR item; the first error sticks and names the path. For base/state_codec.h only.
+class StateReader {
+ public:
+  static Result<StateReader> parse(std::span<const std::uint8_t> cbor);
+  ~StateReader();
+  StateReader(StateReader&&) noexcept;
+  StateReader& operator=(StateReader&&) noexcept;
+
+  Result<std::uint64_t> as_unsigned() const;
+  Result<std::int64_t> as_signed() const;
+  Result<bool> as_bool() const;
+  Result<std::string> as_text() const;
+  Result<std::vector<std::uint8_t>> as_bytes() const;
+  Result<std::vector<StateReader>> as_array() const;
+  std::optional<StateReader> member(std::string_view name) const;
+  Result<std::vector<std::string>> member_names() const;
+
+ private:
+  explicit StateReader(std::unique_ptr<StateNode> node);
+  std::unique_ptr<StateNode> node_;
+};
+
+}  // namespace stasis::base
