@@ -62,9 +62,51 @@ Result<T> wrong_type(const Json& json, std::string_view wanted) {
   return fail(ErrorKind::kCorrupt, fmt::format("is {}, not {}", json.type_name(), wanted));
 }
 
+/// Refuses what would overrun the stack or the heap of the parser: items nested deeper than any
+/// state, and lengths that the input cannot hold (each item takes a byte at least).
+class ShapeCheck final : public nlohmann::json_sax<Json> {
+ public:
+  explicit ShapeCheck(std::size_t size_bytes) : size_bytes_(size_bytes) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool key(std::string&) override { return true; }
+  bool start_object(std::size_t items) override { return enter(items); }
+  bool start_array(std::size_t items) override { return enter(items); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) override {
+    return false;
+  }
+
+ private:
+  static constexpr unsigned kMaxDepth = 32;
+  static constexpr std::size_t kUnknown = static_cast<std::size_t>(-1);  // ends with a break
+
+  bool enter(std::size_t items) {
+    return ++depth_ <= kMaxDepth && (items == kUnknown || items <= size_bytes_);
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+
+  const std::size_t size_bytes_;
+  unsigned depth_ = 0;
+};
+
 }  // namespace
 
 Result<StateReader> StateReader::parse(std::span<const std::uint8_t> cbor) {
+  ShapeCheck shape(cbor.size());
+  if (!Json::sax_parse(cbor.begin(), cbor.end(), &shape, Json::input_format_t::cbor)) {
+    return fail(ErrorKind::kCorrupt, "not one complete CBOR item of at most 32 levels");
+  }
   Json json = Json::from_cbor(cbor.begin(), cbor.end(), true, false);
   if (json.is_discarded()) return fail(ErrorKind::kCorrupt, "not one complete CBOR item");
   return StateReader(std::make_unique<StateNode>(std::move(json)));

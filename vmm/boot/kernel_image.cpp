@@ -22,7 +22,7 @@ using std::string_view_literals::operator""sv;
 constexpr std::uint64_t kHeaderOffset = offsetof(boot_params, hdr);
 constexpr std::uint64_t kHeaderEnd = kHeaderOffset + sizeof(setup_header);
 constexpr std::uint64_t kSectorSize = 512;
-constexpr std::uint16_t kProtocol64Bit = 0x020C;     // first with xloadflags
+constexpr std::uint16_t kProtocol64Bit = 0x020C;  // first with xloadflags
 constexpr std::size_t kVersionMax = 256;
 
 constexpr std::string_view kWanted = "give a bzImage (/boot/vmlinuz-*) or an x86-64 ELF vmlinux";

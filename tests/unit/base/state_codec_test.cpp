@@ -66,6 +66,20 @@ TEST_CASE("every cut-short state is refused") {
   }
 }
 
+TEST_CASE("a length that the input cannot hold is refused before anything is reserved") {
+  // RFC 8949, section 3: 0x9B is an array, 0xBB a map, whose length is in the next eight bytes
+  for (const auto head : {std::uint8_t{0x9B}, std::uint8_t{0xBB}}) {
+    const std::vector<std::uint8_t> bytes{head, 0x3F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1};
+    CHECK_FALSE(decode_state<Sample>(bytes));
+  }
+}
+
+TEST_CASE("items nested too deeply are refused, not followed") {
+  std::vector<std::uint8_t> bytes(1'000'000, 0x81);  // arrays of one item
+  bytes.push_back(0x01);
+  CHECK_FALSE(decode_state<Sample>(bytes));
+}
+
 TEST_CASE("an absent field takes its reset value") {
   const auto back = decode_state<Sample>(encode_state(OlderSample{4}));
   REQUIRE(back);
