@@ -1,0 +1,34 @@
+#include "devices/virtio/queue_pump.h"
+
+namespace stasis::devices {
+namespace {
+
+constexpr unsigned kRound = 256;  // requests between two looks at the loop's other work
+
+}  // namespace
+
+QueuePump::QueuePump(EventLoop& loop, unsigned queue_index, Serve serve)
+    : queue_index_(queue_index), serve_(std::move(serve)), next_round_(loop, [this] { run(); }) {}
+
+void QueuePump::run() {
+  if (session_ == nullptr) return;
+  VirtQueue& queue = session_->queue(queue_index_);
+  const bool more = serve_round(queue);
+  session_->interrupt_if_needed(queue_index_);
+  if (more) next_round_.request();
+}
+
+/// True when the round was used up; kicks are off then and nothing is lost, as there is a next one.
+bool QueuePump::serve_round(VirtQueue& queue) {
+  unsigned served = 0;
+  do {
+    queue.disable_kicks();
+    while (const auto chain = queue.pop()) {
+      queue.push(*chain, serve_(*chain));
+      if (++served == kRound) return true;
+    }
+  } while (queue.is_ready() && queue.enable_kicks());
+  return false;
+}
+
+}  // namespace stasis::devices
