@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/if_ether.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -64,6 +65,10 @@ int from_poll(short events) {
   return slirp_events;
 }
 
+bool is_arp(std::span<const std::uint8_t> frame) {
+  return frame.size() >= ETH_HLEN && (frame[12] << 8 | frame[13]) == ETH_P_ARP;
+}
+
 base::Error forward_error(const UserNetForward& forward, int error) {
   const char* protocol = forward.udp ? "udp" : "tcp";
   const std::string remedy =
@@ -115,6 +120,7 @@ class UserNet::Stack final : public PollHook {
 
   // One round of the event loop
   bool polled_ = false;
+  bool poll_soon_ = false;
   std::vector<pollfd>* poll_list_ = nullptr;
   std::size_t poll_base_ = 0;
   std::span<const pollfd> answers_;
@@ -187,6 +193,8 @@ void UserNet::Stack::from_guest(std::span<const std::uint8_t> frame) {
   if (frame.size() > kMaxFrame) return;
   catch_up_clock();
   library_.input(slirp_, frame.data(), static_cast<int>(frame.size()));
+  // Packets that wait for an address go out at the next poll, which may be half a second away.
+  poll_soon_ = poll_soon_ || is_arp(frame);
 }
 
 /// libslirp knows the time of its last poll only. After a long sleep a new UDP flow would be born
@@ -226,6 +234,7 @@ void UserNet::Stack::before_poll(std::vector<pollfd>& fds, int& timeout_ms) {
   library_.pollfds_fill(
       slirp_, &timeout,
       [](int fd, int events, void* opaque) { return self(opaque).add_poll(fd, events); }, this);
+  if (poll_soon_) timeout = 0;
   // An idle VM shall not wake up once a second; `catch_up_clock` makes up for it.
   if (timeout < kIdleWakeUp) timeout_ms = static_cast<int>(timeout);
 }
@@ -238,6 +247,7 @@ int UserNet::Stack::add_poll(int fd, int events) {
 void UserNet::Stack::after_poll(std::span<const pollfd> fds) {
   if (!polled_) return;
   answers_ = fds;
+  poll_soon_ = false;
   clock_seen_ = std::chrono::steady_clock::now();
   library_.pollfds_poll(
       slirp_, 0, [](int index, void* opaque) { return self(opaque).answer(index); }, this);
