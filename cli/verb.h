@@ -1,0 +1,35 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "cli/exit_codes.h"
+
+namespace stasis::cli {
+
+class CommandLine;
+
+/// One option of a verb. Parser, help text and spelling hints all read this.
+struct OptionSpec {
+  std::string_view name;   ///< without the two dashes
+  std::string_view value;  ///< what the help calls its value; empty for a flag
+  std::string_view help;   ///< lines of at most 60 columns
+  bool is_repeatable = false;
+};
+
+/// One verb: `stasis NAME [OPTIONS]`. Each lives in the file of its name.
+struct Verb {
+  std::string_view name;
+  std::string_view summary;
+  std::span<const OptionSpec> options;
+  std::string_view notes;  ///< examples and the like, printed below the options
+  ExitCode (*run)(const CommandLine&);
+};
+
+extern const Verb kRunVerb;
+extern const Verb kDoctorVerb;
+
+/// All verbs, in the order of the help text.
+inline constexpr const Verb* kVerbs[] = {&kRunVerb, &kDoctorVerb};
+
+}  // namespace stasis::cli

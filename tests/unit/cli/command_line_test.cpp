@@ -1,0 +1,78 @@
+#include "cli/command_line.h"
+
+#include <catch2/catch.hpp>
+
+namespace stasis::cli {
+namespace {
+
+constexpr OptionSpec kOptions[] = {
+    {"kernel", "FILE", ""},
+    {"disk", "FILE", "", true},
+    {"json", "", ""},
+};
+
+base::Result<CommandLine> parse(std::vector<const char*> arguments) {
+  return CommandLine::parse(kOptions, arguments);
+}
+
+std::string refusal(const std::vector<const char*>& arguments) {
+  const auto line = parse(arguments);
+  return line ? "" : line.error().message();
+}
+
+TEST_CASE("values come after a space or an equals sign") {
+  CHECK(*parse({"--kernel", "a"})->value("kernel") == "a");
+  CHECK(*parse({"--kernel=a=b"})->value("kernel") == "a=b");
+  CHECK(parse({})->value("kernel") == nullptr);
+}
+
+TEST_CASE("a repeatable option keeps its values in order") {
+  const auto line = parse({"--disk", "a,ro", "--kernel", "k", "--disk", "[b]"});
+  REQUIRE(line);
+  const auto disks = line->values("disk");
+  REQUIRE(disks.size() == 2);
+  CHECK(disks[0] == "a,ro");
+  CHECK(disks[1] == "[b]");
+  CHECK(line->values("kernel").size() == 1);
+  CHECK(line->values("json").empty());
+}
+
+TEST_CASE("a flag is there or not") {
+  CHECK(parse({"--json"})->has("json"));
+  CHECK_FALSE(parse({})->has("json"));
+}
+
+TEST_CASE("a negative number is a value") {
+  CHECK(*parse({"--kernel", "-1"})->value("kernel") == "-1");
+}
+
+TEST_CASE("arguments that do not fit are refused by name") {
+  CHECK(refusal({"--kernle", "a"}) ==
+        "unknown option \"--kernle\"; did you mean --kernel? (valid: --kernel, --disk, --json)");
+  CHECK(refusal({"--frobnicate=3"}) ==
+        "unknown option \"--frobnicate\"; valid: --kernel, --disk, --json");
+  CHECK(refusal({"a"}) == "unexpected argument \"a\"; options begin with --");
+  CHECK(refusal({"-k"}) == "unexpected argument \"-k\"; options begin with --");
+  CHECK(refusal({"--"}) == "unexpected argument \"--\"; options begin with --");
+  CHECK(refusal({"--disk", "a", "b"}) == "unexpected argument \"b\"; options begin with --");
+}
+
+TEST_CASE("a missing value is said with how to write it") {
+  const std::string expected = "--kernel: no value; write --kernel FILE";
+  CHECK(refusal({"--kernel"}) == expected);
+  CHECK(refusal({"--kernel="}) == expected);
+  CHECK(refusal({"--kernel", ""}) == expected);
+  CHECK(refusal({"--kernel", "--disk", "x"}) == expected);
+}
+
+TEST_CASE("an option given too often is refused") {
+  CHECK(refusal({"--kernel", "a", "--kernel", "b"}) == "--kernel: given 2 times; give it once");
+}
+
+TEST_CASE("a flag takes no value") {
+  CHECK(refusal({"--json=maybe"}) == "--json: takes no value; write --json alone");
+  CHECK(refusal({"--json=false"}) == "--json: takes no value; write --json alone");
+}
+
+}  // namespace
+}  // namespace stasis::cli
