@@ -4,6 +4,9 @@
 
 set -euo pipefail
 
+# Where file system tools live; not in every user's PATH on Debian.
+PATH=$PATH:/usr/sbin:/sbin
+
 repo_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build_dir=${STASIS_BUILD:-$repo_root/build}
 # Guest kernels and disks take minutes to make; point this at a folder outside
