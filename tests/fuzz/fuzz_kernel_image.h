@@ -5,8 +5,10 @@
 
 namespace stasis::fuzz {
 
-/// Takes `bytes` for a kernel file: identifies it, describes it, loads it into 4 MiB of RAM with
-/// itself as initrd. A file that was identified and loaded is entered inside RAM.
+/// Makes a kernel file of `bytes`: the first byte picks either the rest as it is or a small valid
+/// kernel, into which the rest is written as patches (offset: 2 bytes, little-endian; value: 1).
+/// The file is identified, described and loaded into RAM with itself as initrd; when that succeeds,
+/// all of it is inside RAM.
 void fuzz_kernel_image(std::span<const std::uint8_t> bytes);
 
 }  // namespace stasis::fuzz
