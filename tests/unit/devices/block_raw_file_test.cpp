@@ -10,6 +10,8 @@
 namespace stasis::devices {
 namespace {
 
+using namespace testing;
+
 using Catch::Matchers::Contains;
 
 /// The message with which `path` is refused.

@@ -14,6 +14,8 @@
 namespace stasis::devices {
 namespace {
 
+using namespace testing;
+
 using Engine = RawImage::Options::Engine;
 
 constexpr std::uint64_t kSize = 4 << 20;

@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "devices/block/block_image.h"
 
-namespace stasis::devices {
+namespace stasis::devices::testing {
 
 /// A folder that goes with its contents.
 class TemporaryFolder {
@@ -92,4 +92,4 @@ inline std::vector<std::byte> contents(BlockImage& image, std::uint64_t offset, 
   return bytes;
 }
 
-}  // namespace stasis::devices
+}  // namespace stasis::devices::testing
