@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/log.h"
+#include "vmm/kvm/kvm_list.h"
 #include "vmm/machine_layout.h"
 
 namespace stasis::vmm {
@@ -102,13 +102,8 @@ base::Status KvmMsiVectors::set_route(unsigned gsi, const devices::MsiMessage& m
   return routes_.with([&](std::vector<kvm_irq_routing_entry>& routes) {
     std::erase_if(routes, [gsi](const auto& route) { return route.gsi == gsi; });
     routes.push_back(entry);
-    // kvm_irq_routing ends in a flexible array; a byte buffer of the right size stands in for it.
-    const std::size_t size = routes.size() * sizeof(entry);
-    std::vector<std::uint64_t> buffer((sizeof(kvm_irq_routing) + size) / 8 + 1);
-    auto* table = reinterpret_cast<kvm_irq_routing*>(buffer.data());
-    table->nr = static_cast<__u32>(routes.size());
-    std::memcpy(table->entries, routes.data(), size);
-    return kvm_call(vm_.fd(), KVM_SET_GSI_ROUTING, "KVM_SET_GSI_ROUTING", table);
+    KvmList<kvm_irq_routing_entry> table{std::span<const kvm_irq_routing_entry>(routes)};
+    return kvm_call(vm_.fd(), kKvmSetGsiRouting, "KVM_SET_GSI_ROUTING", table.data());
   });
 }
 

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "vmm/kvm/kvm_list.h"
+
 namespace stasis::vmm {
 namespace {
 
@@ -111,13 +113,9 @@ base::Result<std::size_t> KvmSystem::run_size() const {
 }
 
 base::Result<std::vector<kvm_cpuid_entry2>> KvmSystem::supported_cpuid() const {
-  // kvm_cpuid2 ends in a flexible array; a byte buffer of the right size stands in for it.
-  std::vector<std::uint64_t> buffer(
-      (sizeof(kvm_cpuid2) + kMaxCpuidEntries * sizeof(kvm_cpuid_entry2)) / 8 + 1);
-  auto* list = reinterpret_cast<kvm_cpuid2*>(buffer.data());
-  list->nent = kMaxCpuidEntries;
-  TRY(kvm_call(fd_, KVM_GET_SUPPORTED_CPUID, "KVM_GET_SUPPORTED_CPUID", list));
-  return std::vector<kvm_cpuid_entry2>(list->entries, list->entries + list->nent);
+  KvmList<kvm_cpuid_entry2> list(kMaxCpuidEntries);
+  TRY(kvm_call(fd_, kKvmGetSupportedCpuid, "KVM_GET_SUPPORTED_CPUID", list.data()));
+  return list.entries();
 }
 
 }  // namespace stasis::vmm

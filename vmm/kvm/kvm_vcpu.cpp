@@ -1,23 +1,18 @@
 #include "vmm/kvm/kvm_vcpu.h"
 
-#include <fmt/format.h>
 #include <sys/ioctl.h>
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
+
+#include "vmm/kvm/kvm_list.h"
 
 namespace stasis::vmm {
 namespace {
 
 base::Status set_cpuid(const base::Fd& vcpu, const std::vector<kvm_cpuid_entry2>& entries) {
-  // kvm_cpuid2 ends in a flexible array; a byte buffer of the right size stands in for it.
-  const std::size_t size = entries.size() * sizeof(kvm_cpuid_entry2);
-  std::vector<std::uint64_t> buffer((sizeof(kvm_cpuid2) + size) / 8 + 1);
-  auto* list = reinterpret_cast<kvm_cpuid2*>(buffer.data());
-  list->nent = static_cast<__u32>(entries.size());
-  std::memcpy(list->entries, entries.data(), size);
-  return kvm_call(vcpu, KVM_SET_CPUID2, "KVM_SET_CPUID2", list);
+  KvmList<kvm_cpuid_entry2> list{std::span(entries)};
+  return kvm_call(vcpu, kKvmSetCpuid2, "KVM_SET_CPUID2", list.data());
 }
 
 }  // namespace

@@ -1,0 +1,81 @@
+#include "vmm/machine.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <utility>
+
+#include "vmm/machine_builder.h"
+#include "vmm/machine_parts.h"
+
+namespace stasis::vmm {
+
+PausedMachine::~PausedMachine() {
+  if (machine_ != nullptr) machine_->resume();
+}
+
+base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Io io) {
+  return std::unique_ptr<Machine>(new Machine(TRY(build_machine(config, io))));
+}
+
+Machine::Machine(std::unique_ptr<MachineParts> parts) : parts_(std::move(parts)) {}
+
+Machine::~Machine() {
+  // Whoever is bringing an end right now is done with the threads when this returns.
+  parts_->latch.end({Ending::Kind::kStopped, ""});
+  parts_->threads.clear();
+  // At rest, so that devices can be taken apart from this thread; what is in flight ends first.
+  parts_->loop->pause();
+}
+
+const std::string& Machine::kernel_description() const {
+  return parts_->boot.description;
+}
+
+void Machine::start() {
+  parts_->loop->start();
+  for (const auto& thread : parts_->threads) thread->resume();
+}
+
+const base::Fd& Machine::ended_event() const {
+  return parts_->latch.event();
+}
+
+std::optional<Ending> Machine::ending() const {
+  return parts_->latch.ending();
+}
+
+Ending Machine::wait() const {
+  pollfd event{parts_->latch.event().get(), POLLIN, 0};
+  while (!ending()) ::poll(&event, 1, -1);
+  return *ending();
+}
+
+void Machine::end(Ending ending) {
+  parts_->latch.end(std::move(ending));
+}
+
+base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {
+  PausedMachine paused(*this);  // an early return lets everything run again
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  for (const auto& thread : parts_->threads) thread->request_pause();
+  for (const auto& thread : parts_->threads) TRY(thread->await_pause(deadline));
+  parts_->loop->pause();
+  return paused;
+}
+
+void Machine::resume() {
+  parts_->loop->resume();
+  if (ending()) return;  // an ended machine stays at rest
+  for (const auto& thread : parts_->threads) thread->resume();
+}
+
+void Machine::press_power_button() {
+  parts_->platform->power().press_power_button();
+}
+
+devices::ByteReceiver& Machine::console_input() {
+  return parts_->platform->serial();
+}
+
+}  // namespace stasis::vmm

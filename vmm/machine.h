@@ -1,0 +1,91 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "devices/byte_stream.h"
+#include "vmm/ending.h"
+#include "vmm/machine_config.h"
+
+namespace stasis::vmm {
+
+class Machine;
+struct MachineParts;
+
+/// Proof that a machine's vCPUs and device workers are at rest; lets them run again when it goes.
+/// What needs a resting machine takes one of these, so that the other case does not compile.
+class [[nodiscard]] PausedMachine {
+ public:
+  PausedMachine(PausedMachine&& other) noexcept
+      : machine_(std::exchange(other.machine_, nullptr)) {}
+  PausedMachine& operator=(PausedMachine&&) = delete;
+  ~PausedMachine();
+
+  Machine& machine() const { return *machine_; }
+
+ private:
+  friend class Machine;
+  explicit PausedMachine(Machine& machine) : machine_(&machine) {}
+  Machine* machine_;
+};
+
+/// One virtual machine, from its parts to its end. A reset of the guest ends it too: the caller
+/// creates it anew.
+/// Threads: one controlling thread; `end` and `press_power_button` from any.
+class Machine {
+ public:
+  struct Io {
+    devices::ByteSink& console;  ///< what the guest prints; outlives the machine
+  };
+
+  /// Opens all that `config` names and loads the kernel; nothing runs yet. Errors are for people:
+  /// one sentence with the value, the reason and the remedy.
+  static base::Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Io io);
+
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  /// Stops the vCPUs and device workers, waits for disk requests in flight.
+  ~Machine();
+
+  /// What the kernel file is, for example "bzImage 2.15, lz4 payload".
+  const std::string& kernel_description() const;
+
+  /// Lets the guest run. Once.
+  void start();
+
+  /// Readable once the machine has ended.
+  const base::Fd& ended_event() const;
+
+  /// Nothing while it runs.
+  std::optional<Ending> ending() const;
+
+  /// Waits for the end.
+  Ending wait() const;
+
+  /// Ends the machine from the host's side, unless it has ended already.
+  void end(Ending ending);
+
+  /// Freezes vCPUs, then device workers; disk requests in flight are finished first. kTimeout names
+  /// what did not come to rest before `limit` passed; the machine then runs on.
+  base::Result<PausedMachine> pause(std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+  /// Asks the guest to shut down (ACPI power button).
+  void press_power_button();
+
+  /// Where the guest's console takes input.
+  devices::ByteReceiver& console_input();
+
+ private:
+  friend class PausedMachine;
+  explicit Machine(std::unique_ptr<MachineParts> parts);
+  void resume();
+
+  std::unique_ptr<MachineParts> parts_;
+};
+
+}  // namespace stasis::vmm

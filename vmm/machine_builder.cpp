@@ -1,0 +1,106 @@
+#include "vmm/machine_builder.h"
+
+#include <fmt/format.h>
+
+#include "vmm/acpi/acpi_tables.h"
+#include "vmm/boot/loader.h"
+#include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/vcpu_boot.h"
+#include "vmm/machine_layout.h"
+
+namespace stasis::vmm {
+namespace {
+
+base::Status check_config(const MachineConfig& config) {
+  if (config.cpus == 0 || config.cpus > kMaxCpus) {
+    return base::fail(base::ErrorKind::kInvalidArgument,
+                      fmt::format("{} vCPUs: a machine has 1 to {}", config.cpus, kMaxCpus));
+  }
+  if (config.memory_bytes == 0 || config.memory_bytes % 4096 != 0) {
+    return base::fail(
+        base::ErrorKind::kInvalidArgument,
+        fmt::format("memory of {} bytes: not a whole number of 4 KiB pages", config.memory_bytes));
+  }
+  return {};
+}
+
+base::Status set_memory_slots(const KvmVm& vm, const GuestRam& ram) {
+  std::uint32_t slot = 0;
+  for (const auto& region : ram.regions()) {
+    TRY(vm.set_memory_slot(slot++, region.start, region.bytes));
+  }
+  return {};
+}
+
+/// A machine with memory and nothing else.
+base::Result<std::unique_ptr<MachineParts>> start_from_memory(const MachineConfig& config) {
+  KvmSystem kvm = TRY(KvmSystem::open());
+  KvmVm vm = TRY(KvmVm::create(kvm));
+  GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
+  TRY(set_memory_slots(vm, ram));
+  return std::make_unique<MachineParts>(config, std::move(kvm), std::move(vm), std::move(ram),
+                                        TRY(base::make_eventfd()),
+                                        TRY(devices::EventLoop::create("devices")));
+}
+
+base::Status load_guest(MachineParts& parts) {
+  const auto& config = parts.config;
+  parts.boot = TRY(load_files(parts.memory, config.kernel, config.initrd, config.cmdline));
+  const AcpiTables tables = build_tables({.cpus = config.cpus});
+  if (!parts.memory.write(tables.address, tables.bytes)) {
+    return base::fail(
+        base::ErrorKind::kInvalidArgument,
+        fmt::format("memory of {} bytes has no room for the ACPI tables; --memory 64M "
+                    "helps",
+                    config.memory_bytes));
+  }
+  return {};
+}
+
+base::Status add_vcpus(MachineParts& parts) {
+  const auto supported = TRY(parts.kvm.supported_cpuid());
+  const bool tsc_deadline = parts.kvm.check(KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+  for (unsigned cpu = 0; cpu < parts.config.cpus; ++cpu) {
+    const CpuidRequest request{.model = parts.config.cpu_model,
+                               .cpu = cpu,
+                               .cpu_count = parts.config.cpus,
+                               .tsc_deadline = tsc_deadline};
+    parts.vcpus.push_back(
+        TRY(KvmVcpu::create(parts.kvm, parts.vm, cpu, make_guest_cpuid(supported, request))));
+    TRY(set_firmware_msrs(parts.vcpus.back()));
+  }
+  return set_boot_registers(parts.vcpus.front(), parts.boot.registers);
+}
+
+base::Status add_platform(MachineParts& parts, Machine::Io io) {
+  parts.platform = std::make_unique<PlatformDevices>(
+      PlatformDevices::Wiring{parts.vm, parts.memory, parts.latch, io.console},
+      TRY(PlatformDevices::power_on_state()));
+  return parts.platform->connect(parts.ports);
+}
+
+void add_threads(MachineParts& parts) {
+  parts.latch.on_ending([&parts] {
+    for (const auto& thread : parts.threads) thread->request_pause();
+  });
+  const VcpuThread::Wiring wiring{parts.ports, parts.mmio, parts.latch};
+  for (unsigned cpu = 0; cpu < parts.config.cpus; ++cpu) {
+    parts.threads.push_back(std::make_unique<VcpuThread>(cpu, parts.vcpus[cpu], wiring));
+  }
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
+                                                          Machine::Io io) {
+  TRY(check_config(config));
+  auto parts = TRY(start_from_memory(config));
+  TRY(load_guest(*parts));
+  TRY(parts->vm.create_interrupt_controllers());
+  TRY(add_vcpus(*parts));
+  TRY(add_platform(*parts, io));
+  add_threads(*parts);
+  return parts;
+}
+
+}  // namespace stasis::vmm
