@@ -33,16 +33,17 @@ TEST_CASE("a paused vCPU runs on where it was") {
   TinyVm tiny({0x40, 0xEB, 0xFD});
   VcpuThread thread(0, *tiny.vcpu, wiring_of(tiny));
   std::uint64_t last = 0;
-  int moved = 0;
-  for (int round = 0; round < 20; ++round) {
-    thread.resume();
-    std::this_thread::sleep_for(1ms);
-    thread.request_pause();
-    REQUIRE(thread.await_pause(in(5s)));
-    if (tiny.regs().rax != last) ++moved;
+  for (int round = 0; round < 10; ++round) {
+    const auto deadline = in(5s);
+    do {  // however slow the host is, in the end it gets somewhere
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      thread.resume();
+      std::this_thread::sleep_for(200us);
+      thread.request_pause();
+      REQUIRE(thread.await_pause(deadline));
+    } while (tiny.regs().rax == last);
     last = tiny.regs().rax;
   }
-  CHECK(moved >= 18);
 }
 
 // Traps T1 and T2: between the device's answer and the next entry the registers lack the result.
