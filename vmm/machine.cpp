@@ -24,8 +24,6 @@ Machine::~Machine() {
   // Whoever is bringing an end right now is done with the threads when this returns.
   parts_->latch.end({Ending::Kind::kStopped, ""});
   parts_->threads.clear();
-  // At rest, so that devices can be taken apart from this thread; what is in flight ends first.
-  parts_->loop->pause();
 }
 
 const std::string& Machine::kernel_description() const {
@@ -33,7 +31,7 @@ const std::string& Machine::kernel_description() const {
 }
 
 void Machine::start() {
-  parts_->loop->start();
+  parts_->pci->start();
   for (const auto& thread : parts_->threads) thread->resume();
 }
 
@@ -60,12 +58,12 @@ base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   for (const auto& thread : parts_->threads) thread->request_pause();
   for (const auto& thread : parts_->threads) TRY(thread->await_pause(deadline));
-  parts_->loop->pause();
+  TRY(parts_->pci->pause());  // only now: a running vCPU may start new requests (T4)
   return paused;
 }
 
 void Machine::resume() {
-  parts_->loop->resume();
+  parts_->pci->resume();
   if (ending()) return;  // an ended machine stays at rest
   for (const auto& thread : parts_->threads) thread->resume();
 }
@@ -75,6 +73,7 @@ void Machine::press_power_button() {
 }
 
 devices::ByteReceiver& Machine::console_input() {
+  if (parts_->pci->console() != nullptr) return *parts_->pci->console();
   return parts_->platform->serial();
 }
 

@@ -39,8 +39,7 @@ base::Result<std::unique_ptr<MachineParts>> start_from_memory(const MachineConfi
   GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
   TRY(set_memory_slots(vm, ram));
   return std::make_unique<MachineParts>(config, std::move(kvm), std::move(vm), std::move(ram),
-                                        TRY(base::make_eventfd()),
-                                        TRY(devices::EventLoop::create("devices")));
+                                        TRY(base::make_eventfd()));
 }
 
 base::Status load_guest(MachineParts& parts) {
@@ -79,6 +78,12 @@ base::Status add_platform(MachineParts& parts, Machine::Io io) {
   return parts.platform->connect(parts.ports);
 }
 
+base::Status add_pci(MachineParts& parts, Machine::Io io) {
+  parts.pci = TRY(PciDevices::create({parts.memory, parts.msi_vectors, parts.doorbells, io.console},
+                                     parts.config));
+  return parts.pci->connect(parts.ports, parts.mmio);
+}
+
 void add_threads(MachineParts& parts) {
   parts.latch.on_ending([&parts] {
     for (const auto& thread : parts.threads) thread->request_pause();
@@ -99,6 +104,7 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
   TRY(parts->vm.create_interrupt_controllers());
   TRY(add_vcpus(*parts));
   TRY(add_platform(*parts, io));
+  TRY(add_pci(*parts, io));
   add_threads(*parts);
   return parts;
 }

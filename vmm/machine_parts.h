@@ -3,7 +3,6 @@
 #include <memory>
 #include <vector>
 
-#include "devices/event_loop.h"
 #include "devices/io_bus.h"
 #include "vmm/boot/boot_plan.h"
 #include "vmm/ending_latch.h"
@@ -13,6 +12,7 @@
 #include "vmm/kvm/kvm_vcpu.h"
 #include "vmm/kvm/kvm_vm.h"
 #include "vmm/machine.h"
+#include "vmm/pci_devices.h"
 #include "vmm/platform_devices.h"
 #include "vmm/vcpu_thread.h"
 
@@ -22,7 +22,7 @@ namespace stasis::vmm {
 /// those above it, and they go in reverse. Never moved, because parts refer to each other.
 struct MachineParts {
   MachineParts(MachineConfig machine_config, KvmSystem kvm_system, KvmVm kvm_vm, GuestRam guest_ram,
-               base::Fd ended, std::unique_ptr<devices::EventLoop> event_loop)
+               base::Fd ended)
       : config(std::move(machine_config)),
         kvm(std::move(kvm_system)),
         vm(std::move(kvm_vm)),
@@ -30,8 +30,7 @@ struct MachineParts {
         memory(ram.view()),
         latch(std::move(ended)),
         msi_vectors(vm),
-        doorbells(vm),
-        loop(std::move(event_loop)) {}
+        doorbells(vm) {}
 
   const MachineConfig config;
   const KvmSystem kvm;
@@ -43,8 +42,8 @@ struct MachineParts {
   KvmDoorbells doorbells;
   devices::IoBus ports;
   devices::IoBus mmio;
-  std::unique_ptr<devices::EventLoop> loop;
   std::unique_ptr<PlatformDevices> platform;
+  std::unique_ptr<PciDevices> pci;
   BootPlan boot;
   std::vector<KvmVcpu> vcpus;
   std::vector<std::unique_ptr<VcpuThread>> threads;

@@ -1,0 +1,145 @@
+#include "vmm/pci_devices.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "devices/block/raw_image.h"
+#include "devices/block/virtio_blk.h"
+#include "devices/net/user_net.h"
+#include "devices/net/virtio_net.h"
+#include "devices/virtio/virtio_rng.h"
+#include "vmm/machine_layout.h"
+
+namespace stasis::vmm {
+namespace {
+
+constexpr unsigned kMaxDiskQueues = 4;
+
+/// A locally administered address that stays the same for the same machine name (FNV-1a), so that
+/// a guest keeps its network settings over restarts.
+std::array<std::uint8_t, 6> mac_of(const std::string& machine_name) {
+  std::uint32_t hash = 0x811C'9DC5;
+  for (const char letter : machine_name) {
+    hash = (hash ^ static_cast<std::uint8_t>(letter)) * 0x0100'0193;
+  }
+  return {0x52,
+          0x54,
+          static_cast<std::uint8_t>(hash >> 24),
+          static_cast<std::uint8_t>(hash >> 16),
+          static_cast<std::uint8_t>(hash >> 8),
+          static_cast<std::uint8_t>(hash)};
+}
+
+}  // namespace
+
+PciDevices::PciDevices(Wiring wiring)
+    : wiring_(wiring), root_({layout::kPciWindowStart, layout::kPciWindowSize}) {}
+
+base::Result<std::unique_ptr<PciDevices>> PciDevices::create(Wiring wiring,
+                                                             const MachineConfig& config) {
+  std::unique_ptr<PciDevices> devices(new PciDevices(wiring));
+  TRY(devices->make_loops(config));
+  if (config.rng) {
+    TRY(devices->add(nullptr, std::make_unique<devices::VirtioRng>(
+                                  devices::VirtioRng::Wiring{*devices->loop_})));
+  }
+  for (unsigned i = 0; i < config.disks.size(); ++i) {
+    TRY(devices->add_disk(config.disks[i], i, config.cpus));
+  }
+  if (config.net) TRY(devices->add_net(*config.net, config.name));
+  if (config.console.port == ConsoleConfig::Port::kVirtio) TRY(devices->add_console());
+  TRY(devices->root_.assign_bars());
+  return devices;
+}
+
+PciDevices::~PciDevices() {
+  // At rest, the devices can be taken apart from this thread.
+  loop_->pause();
+  if (disk_loop_) disk_loop_->pause();
+  // The last first: a transport uses its device, a device its backend.
+  while (!slots_.empty()) slots_.pop_back();
+}
+
+base::Status PciDevices::make_loops(const MachineConfig& config) {
+  loop_ = TRY(devices::EventLoop::create("devices"));
+  if (!config.disks.empty()) disk_loop_ = TRY(devices::EventLoop::create("disks"));
+  return {};
+}
+
+base::Status PciDevices::add(std::shared_ptr<void> backend,
+                             std::unique_ptr<devices::VirtioDevice> device) {
+  const devices::VirtioPci::Wiring wiring{*device, wiring_.memory, wiring_.vectors,
+                                          wiring_.doorbells};
+  auto transport = TRY(devices::VirtioPci::create(wiring));
+  TRY(root_.add(*transport));
+  slots_.push_back({std::move(backend), std::move(device), std::move(transport)});
+  return {};
+}
+
+base::Status PciDevices::add_disk(const DiskConfig& disk, unsigned index, unsigned cpus) {
+  const std::string serial = disk.id.empty() ? fmt::format("disk{}", index) : disk.id;
+  std::shared_ptr<devices::RawImage> image =
+      TRY(devices::RawImage::open(disk.path, {.read_only = disk.read_only}, *disk_loop_));
+  auto device = std::make_unique<devices::VirtioBlk>(
+      devices::VirtioBlk::Wiring{*image, *disk_loop_, serial, std::min(cpus, kMaxDiskQueues)});
+  return add(std::move(image), std::move(device));
+}
+
+base::Status PciDevices::add_net(const UserNetConfig& net, const std::string& machine_name) {
+  std::vector<devices::UserNetForward> forwards;
+  for (const auto& forward : net.forwards) {
+    forwards.push_back({forward.udp, forward.host_port, forward.guest_port});
+  }
+  std::shared_ptr<devices::UserNet> network = TRY(devices::UserNet::create({*loop_}, forwards));
+  auto device =
+      std::make_unique<devices::VirtioNet>(devices::VirtioNet::Wiring{*loop_, *network, "net0"},
+                                           devices::VirtioNetState{.mac = mac_of(machine_name)});
+  return add(std::move(network), std::move(device));
+}
+
+base::Status PciDevices::add_console() {
+  auto device = std::make_unique<devices::VirtioConsole>(
+      devices::VirtioConsole::Wiring{*loop_, wiring_.console_output});
+  console_ = device.get();
+  TRY(add(nullptr, std::move(device)));
+  console_->set_config_notifier(slots_.back().transport.get());
+  return {};
+}
+
+base::Status PciDevices::connect(devices::IoBus& ports, devices::IoBus& memory) {
+  TRY(ports.add(layout::kPciConfigAddress, 8, root_.ports()));
+  TRY(memory.add(layout::kEcamStart, layout::kEcamSize, root_.ecam()));
+  return memory.add(layout::kPciWindowStart, layout::kPciWindowSize, root_.window());
+}
+
+void PciDevices::start() {
+  loop_->start();
+  if (disk_loop_) disk_loop_->start();
+}
+
+base::Status PciDevices::pause() {
+  for (const auto& slot : slots_) {
+    devices::VirtioDevice& device = *slot.device;
+    bool at_rest = false;
+    device.loop().run_sync([&] { at_rest = device.quiesce(); });
+    if (!at_rest) {
+      return base::fail(base::ErrorKind::kTimeout,
+                        fmt::format("{} did not finish its requests in time; is the host's storage "
+                                    "stuck?",
+                                    device.name()));
+    }
+  }
+  loop_->pause();
+  if (disk_loop_) disk_loop_->pause();
+  return {};
+}
+
+void PciDevices::resume() {
+  loop_->resume();
+  if (disk_loop_) disk_loop_->resume();
+}
+
+}  // namespace stasis::vmm

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/guest_memory.h"
+#include "base/result.h"
+#include "devices/byte_stream.h"
+#include "devices/console/virtio_console.h"
+#include "devices/event_loop.h"
+#include "devices/io_bus.h"
+#include "devices/pci/pci_root.h"
+#include "devices/virtio/virtio_pci.h"
+#include "vmm/machine_config.h"
+
+namespace stasis::vmm {
+
+/// The PCI bus and the virtio devices on it, with the host's files and networks behind them, and
+/// the threads they work on: one loop for disks, one for everything else.
+///
+/// Device numbers, addresses and interrupts follow from the configuration alone: entropy is device
+/// 1, then the disks in their order, the network card, the console.
+/// Threads: the controlling thread, while no vCPU runs.
+class PciDevices {
+ public:
+  struct Wiring {
+    const base::GuestMemory& memory;
+    devices::MsiVectors& vectors;
+    devices::Doorbells& doorbells;
+    devices::ByteSink& console_output;  ///< for a virtio console
+  };
+
+  /// Opens disks and networks, places everything on the bus. Errors name what could not be opened.
+  static base::Result<std::unique_ptr<PciDevices>> create(Wiring wiring,
+                                                          const MachineConfig& config);
+
+  PciDevices(const PciDevices&) = delete;
+  PciDevices& operator=(const PciDevices&) = delete;
+
+  /// Parks the loops; waits for disk requests in flight.
+  ~PciDevices();
+
+  base::Status connect(devices::IoBus& ports, devices::IoBus& memory);
+
+  /// Starts the loops. Once.
+  void start();
+
+  /// Finishes what is in flight and parks the loops; kTimeout names the device that did not come
+  /// to rest, and everything runs on.
+  base::Status pause();
+  void resume();
+
+  /// Null when the configuration has no virtio console.
+  devices::VirtioConsole* console() const { return console_; }
+
+ private:
+  /// What a device stands on; each goes after those behind it.
+  struct Slot {
+    std::shared_ptr<void> backend;  // an image or a network; may be null
+    std::unique_ptr<devices::VirtioDevice> device;
+    std::unique_ptr<devices::VirtioPci> transport;
+  };
+
+  explicit PciDevices(Wiring wiring);
+  base::Status add(std::shared_ptr<void> backend, std::unique_ptr<devices::VirtioDevice> device);
+  base::Status add_disk(const DiskConfig& disk, unsigned index, unsigned cpus);
+  base::Status add_net(const UserNetConfig& net, const std::string& machine_name);
+  base::Status add_console();
+  base::Status make_loops(const MachineConfig& config);
+
+  const Wiring wiring_;
+  std::unique_ptr<devices::EventLoop> loop_;
+  std::unique_ptr<devices::EventLoop> disk_loop_;  // null without disks
+  devices::PciRoot root_;
+  std::vector<Slot> slots_;
+  devices::VirtioConsole* console_ = nullptr;
+};
+
+}  // namespace stasis::vmm
