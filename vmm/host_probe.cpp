@@ -1,6 +1,5 @@
 #include "vmm/host_probe.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
@@ -18,6 +17,7 @@
 #include <filesystem>
 
 #include "base/fd.h"
+#include "devices/net/slirp_library.h"
 #include "vmm/kvm/kvm_system.h"
 
 namespace stasis::vmm {
@@ -101,13 +101,6 @@ int probe_io_uring() {
   return ring.is_open() ? 0 : errno;
 }
 
-bool probe_library(const char* name) {
-  void* const library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
-  if (library == nullptr) return false;
-  ::dlclose(library);
-  return true;
-}
-
 std::string nearest_existing(const std::string& path) {
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(path, error);
@@ -187,7 +180,7 @@ HostFacts probe_host(const std::string& state_root) {
   facts.userfault = probe_userfault();
   facts.huge_pages = chosen_word(read_text("/sys/kernel/mm/transparent_hugepage/enabled"));
   facts.io_uring_error = probe_io_uring();
-  facts.has_libslirp = probe_library("libslirp.so.0");
+  facts.has_libslirp = devices::SlirpLibrary::load().has_value();
   facts.storage = probe_storage(state_root);
   facts.memlock_bytes = memlock_limit();
   facts.memory_bytes = host_memory_bytes();

@@ -1,0 +1,27 @@
+#include "cli/state_root.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+namespace stasis::cli {
+namespace {
+
+TEST_CASE("the environment names the state root") {
+  ::setenv("STASIS_ROOT", "/srv/vms", 1);
+  CHECK(state_root() == "/srv/vms");
+  ::unsetenv("STASIS_ROOT");
+}
+
+TEST_CASE("by default the state root is the system's or the user's own") {
+  ::unsetenv("STASIS_ROOT");
+  ::setenv("XDG_STATE_HOME", "/home/a/state", 1);
+  CHECK(state_root() == (::geteuid() == 0 ? "/var/lib/stasis" : "/home/a/state/stasis"));
+  ::unsetenv("XDG_STATE_HOME");
+  ::setenv("HOME", "/home/a", 1);
+  CHECK(state_root() == (::geteuid() == 0 ? "/var/lib/stasis" : "/home/a/.local/state/stasis"));
+}
+
+}  // namespace
+}  // namespace stasis::cli
