@@ -1,0 +1,67 @@
+#!/bin/bash
+# Drives completions/stasis.bash as readline would.
+# Usage: tests/cli/completion.bash STASIS
+# Exit status: 0 passed, 1 failed, 77 skipped (no bash-completion here).
+set -u
+
+stasis=$(realpath "$1")
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+helpers=/usr/share/bash-completion/bash_completion
+[[ -r $helpers ]] || exit 77
+# shellcheck disable=SC1090  # a file of the host
+source "$helpers"
+# shellcheck disable=SC1091
+source "$root/completions/stasis.bash"
+
+failures=0
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+touch "$folder/vmlinuz" "$folder/root.img"
+cd "$folder" || exit 1
+
+# complete_line LINE: the offers at the end of LINE, sorted, in one line.
+complete_line() {
+    COMP_LINE=$1
+    COMP_POINT=${#COMP_LINE}
+    # readline's words: "=" and ":" stand for themselves
+    mapfile -t COMP_WORDS < <(grep -oE '[^ =:]+|[=:]+' <<<"$COMP_LINE")
+    [[ $COMP_LINE == *" " || $COMP_LINE == *[=:] ]] && COMP_WORDS+=("")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMPREPLY=()
+    _stasis
+    printf '%s\n' "${COMPREPLY[@]}" | sort | paste -sd' '
+}
+
+expect() {
+    local got
+    got=$(complete_line "$1")
+    [[ $got == "$2" ]] && return
+    printf 'completing "%s": "%s", wanted "%s"\n' "$1" "$got" "$2" >&2
+    failures=$((failures + 1))
+}
+
+expect "stasis " "--help --version doctor run"
+expect "stasis r" "run"
+expect "stasis doctor --" "--help --json"
+expect "stasis run --k" "--kernel"
+expect "stasis run --kernel v" "vmlinuz"
+expect "stasis run --disk r" "root.img"
+expect "stasis run --disk root.img," "root.img,format=raw root.img,id= root.img,ro"
+expect "stasis run --disk root.img,r" "root.img,ro"
+expect "stasis run --cpu b" "baseline"
+expect "stasis run --on-reboot " "exit restart"
+expect "stasis run --net " "none user"
+expect "stasis run --net user,f" "user,forward=tcp: user,forward=udp:"
+expect "stasis run --console s" "stdio"
+expect "stasis run --console stdio," "stdio,device=serial stdio,device=virtio"
+expect "stasis run --console file=v" "vmlinuz"
+expect "stasis run --kernel=v" "vmlinuz"
+expect "stasis run --cmdline x" ""
+
+# Every option and verb of the program is offered.
+options_of() { "$stasis" "$@" --help | grep -oE '^  --[a-z-]+' | tr -d ' ' | sort | paste -sd' '; }
+expect "stasis run --" "$(options_of run)"
+expect "stasis doctor --" "$(options_of doctor)"
+expect "stasis --" "$(options_of)"
+
+exit $((failures != 0))
