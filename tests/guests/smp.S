@@ -41,14 +41,20 @@ settle:
   jnz 1b
   ret
 
-/* "cpus=N" -> `wanted`; anything else leaves 1. */
+/* "cpus=N", wherever it stands, -> `wanted`; 1 without it. */
 read_wanted:
   movl start_info, %ebp
   movl START_CMDLINE(%ebp), %esi
   testl %esi, %esi
   jz 3f
+1:
   cmpl $0x73757063, (%esi)        /* "cpus" */
-  jne 3f
+  je 1f
+  incl %esi
+  cmpb $0, (%esi)
+  jne 1b
+  ret
+1:
   addl $5, %esi
   xorl %ebx, %ebx
 1:
