@@ -71,11 +71,12 @@ base::Status PciDevices::make_loops(const MachineConfig& config) {
 
 base::Status PciDevices::add(std::shared_ptr<void> backend,
                              std::unique_ptr<devices::VirtioDevice> device) {
-  const devices::VirtioPci::Wiring wiring{*device, wiring_.memory, wiring_.vectors,
-                                          wiring_.doorbells};
-  auto transport = TRY(devices::VirtioPci::create(wiring));
-  TRY(root_.add(*transport));
-  slots_.push_back({std::move(backend), std::move(device), std::move(transport)});
+  // Together from here on, so that a failure takes them apart in the right order, too.
+  Slot slot{std::move(backend), std::move(device), nullptr};
+  slot.transport = TRY(devices::VirtioPci::create(
+      {*slot.device, wiring_.memory, wiring_.vectors, wiring_.doorbells}));
+  TRY(root_.add(*slot.transport));
+  slots_.push_back(std::move(slot));
   return {};
 }
 

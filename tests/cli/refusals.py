@@ -107,6 +107,8 @@ FILES = [
     refused("disk missing", ["--disk", "{dir}/no-such"], "no-such", "[Nn]o such file|not found"),
     refused("disk is a folder", ["--disk", "{dir}"], "{dir}", "folder|directory"),
     refused("disk locked", ["--disk", "{locked}"], "{locked}", "lock|use"),
+    refused("too many disks", [word for n in range(40) for word in ("--disk", f"{{dir}}/disk{n}")],
+            '"disk', "the PCI bus is full", "at most"),
     refused("port in use", ["--net", "user,forward=tcp:{port}:80"], "{port}", "in use|taken"),
     Case("console file in no folder", ["run", "--kernel", "{guest}", "--console",
                                        "file={dir}/no/log"], REFUSED, "no/log", "such file|not found"),
@@ -134,6 +136,7 @@ def surroundings(guest: str):
         contents = {"text": b"not a kernel\n" * 100, "empty": b"", "truncated": image[:100],
                     "elf32": elf(32, 3), "arm64": elf(64, 183), "disk.img": bytes(1 << 20),
                     "other.img": bytes(1 << 20), "locked.img": bytes(1 << 20)}
+        contents |= {f"disk{n}": bytes(4096) for n in range(40)}
         for name, content in contents.items():
             (path / name).write_bytes(content)
         with open(path / "locked.img", "r+b") as locked, socket.socket() as used:
