@@ -16,11 +16,11 @@ TEST_CASE("the environment names the state root") {
 
 TEST_CASE("by default the state root is the system's or the user's own") {
   ::unsetenv("STASIS_ROOT");
-  ::setenv("XDG_STATE_HOME", "/home/a/state", 1);
-  CHECK(state_root() == (::geteuid() == 0 ? "/var/lib/stasis" : "/home/a/state/stasis"));
+  ::setenv("XDG_STATE_HOME", "/users/a/state", 1);
+  CHECK(state_root() == (::geteuid() == 0 ? "/var/lib/stasis" : "/users/a/state/stasis"));
   ::unsetenv("XDG_STATE_HOME");
-  ::setenv("HOME", "/home/a", 1);
-  CHECK(state_root() == (::geteuid() == 0 ? "/var/lib/stasis" : "/home/a/.local/state/stasis"));
+  ::setenv("HOME", "/users/a", 1);
+  CHECK(state_root() == (::geteuid() == 0 ? "/var/lib/stasis" : "/users/a/.local/state/stasis"));
 }
 
 }  // namespace
