@@ -71,9 +71,9 @@ def long_functions(lines):
 # Hosts that a reader can be sent to: specifications, kernel and project pages, reserved names.
 HOSTS = re.compile(r"^(?:[\w.-]+\.)?(?:kernel\.org|oasis-open\.org|uefi\.org|pcisig\.com|intel\.com|amd\.com|"
                    r"dmtf\.org|github\.com|ietf\.org|rfc-editor\.org|debian\.org|microsoft\.com|qemu\.org|"
-                   r"xenbits\.xen\.org|llvm\.org|apache\.org|example\.(?:com|org|net)|w3\.org|"
+                   r"keepachangelog\.com|semver\.org|xenbits\.xen\.org|llvm\.org|apache\.org|example\.(?:com|org|net)|w3\.org|"
                    r"localhost|127\.0\.0\.1|10\.0\.2\.\d+)$")
-PERSONAL_PATH = re.compile(r"""(?:^|[\s"'`(=:])(/(?:home|root|work|workspace|Users)/\w[\w./-]*)""", re.M)
+PERSONAL_PATH = re.compile(r"""(?:^|[\s"'`(=:])(/(?:home/(?!a\b|user\b)|root/|work/|workspace/|Users/)\w[\w./-]*)""", re.M)
 URL = re.compile(r"\bhttps?://(?:[^/\s@\"'<>]*@)?([\w.-]+)")
 
 
