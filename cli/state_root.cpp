@@ -15,7 +15,7 @@ std::string variable(const char* name) {
 }  // namespace
 
 std::string state_root() {
-  if (const std::string root = variable("STASIS_ROOT"); !root.empty()) return root;
+  if (std::string root = variable("STASIS_ROOT"); !root.empty()) return root;
   if (::geteuid() == 0) return "/var/lib/stasis";
   // XDG Base Directory Specification: a relative path is to be ignored.
   if (const std::string state = variable("XDG_STATE_HOME"); state.starts_with('/')) {
