@@ -26,15 +26,23 @@ struct Surroundings {
   HostConsole& console;
 };
 
+/// SIGPWR is the power button, as for containers; any other signal is the end.
+std::optional<Outcome> obey_signal(int number, vmm::Machine& machine) {
+  if (number != SIGPWR) return outcome_of_signal(number);
+  machine.press_power_button();
+  return std::nullopt;
+}
+
 /// The first of: the machine's end, a signal, the escape key. Nothing for the machine's end.
-std::optional<Outcome> wait_for_interruption(const Surroundings& around,
-                                             const vmm::Machine& machine) {
+std::optional<Outcome> wait_for_interruption(const Surroundings& around, vmm::Machine& machine) {
   std::array<pollfd, 3> events = {{{machine.ended_event().get(), POLLIN, 0},
                                    {around.signals.event().get(), POLLIN, 0},
                                    {around.console.quit_event().get(), POLLIN, 0}}};
   while (!machine.ending()) {
     ::poll(events.data(), events.size(), -1);
-    if (const auto number = around.signals.next()) return outcome_of_signal(*number);
+    if (const auto number = around.signals.next()) {
+      if (auto outcome = obey_signal(*number, machine)) return outcome;
+    }
     if (base::drain_eventfd(around.console.quit_event()) != 0) {
       return Outcome{ExitCode::kInterrupted, "ended by Ctrl-] x"};
     }

@@ -16,8 +16,9 @@ struct Outcome {
 };
 
 /// Runs the machine until it ends for good: until the guest's end, a signal (SIGINT, SIGTERM,
-/// SIGHUP) or the console's escape key. A guest's reboot starts it anew, if so wished. An error
-/// means that no guest instruction ran. Call before any other thread is made.
+/// SIGHUP) or the console's escape key; SIGPWR presses the power button. A guest's reboot starts it
+/// anew, if so wished. An error means that no guest instruction ran. Call before any other thread
+/// is made.
 base::Result<Outcome> run_in_foreground(const RunRequest& request);
 
 /// What a guest's end means to the caller of `stasis run`.

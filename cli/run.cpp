@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kNotes =
     "On a terminal every key goes to the guest, Ctrl-C too. Ctrl-] x ends it, Ctrl-] ?\n"
-    "lists such keys.\n"
+    "lists such keys. SIGTERM ends the guest at once, SIGPWR presses its power button.\n"
     "\nExamples:\n"
     "  stasis run --kernel vmlinuz --initrd initrd.img --memory 512M\n"
     "  stasis run --kernel vmlinuz --disk root.img --cmdline root=/dev/vda --cpus 2\n"

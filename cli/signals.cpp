@@ -8,7 +8,7 @@ namespace stasis::cli {
 base::Result<Signals> Signals::take_over() {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, number);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPWR}) ::sigaddset(&set, number);
   base::Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.is_open()) return base::fail(base::errno_error("signalfd"));
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);

@@ -9,8 +9,8 @@
 
 namespace stasis::cli {
 
-/// SIGINT, SIGTERM and SIGHUP as a descriptor (signalfd(2)) instead of sudden death, and SIGPIPE
-/// ignored, so that a reader that goes away ends the output and not the guest.
+/// SIGINT, SIGTERM, SIGHUP and SIGPWR as a descriptor (signalfd(2)) instead of sudden death, and
+/// SIGPIPE ignored, so that a reader that goes away ends the output and not the guest.
 /// Threads: made before any other thread, which then inherit the blocked signals.
 class Signals {
  public:

@@ -114,6 +114,17 @@ def all_cpus_by_signal(start):
     run.demand_end(TERMINATED, "stasis: four: ended by SIGTERM")
 
 
+def power_button(start):
+    """SIGPWR asks the guest; one that does not listen runs on."""
+    run = start("spin")
+    run.wait_for("spinning")
+    run.process.send_signal(signal.SIGPWR)
+    time.sleep(0.3)
+    demand(run.process.poll() is None, "SIGPWR ended the run")
+    run.process.send_signal(signal.SIGTERM)
+    run.demand_end(TERMINATED, "stasis: vm: ended by SIGTERM")
+
+
 def while_rebooting(start):
     run = start("reset")
     for _ in range(3):
@@ -191,6 +202,7 @@ TESTS = {
     "sighup": by_signal(signal.SIGHUP, HUNG_UP, "SIGHUP"),
     "halted": halted_by_signal,
     "all-cpus": all_cpus_by_signal,
+    "power-button": power_button,
     "while-rebooting": while_rebooting,
     "reboot-exits": reboot_exits,
     "escape-key": escape_key,
