@@ -4,9 +4,13 @@
 #include <linux/virtio_pci.h>
 
 #include "devices/virtio/virtio_pci.h"
-#include "tests/unit/devices/virtio_test_session.h"
+#include "tests/unit/devices/virtio_test_driver.h"
 
 namespace stasis::devices::testing {
+
+inline constexpr std::uint64_t kTransportFeatures = std::uint64_t{1} << VIRTIO_F_VERSION_1 |
+                                                    std::uint64_t{1} << VIRTIO_RING_F_EVENT_IDX |
+                                                    std::uint64_t{1} << VIRTIO_RING_F_INDIRECT_DESC;
 
 /// A driver of a virtio-pci function: finds the structures by their capabilities, as Linux does,
 /// and goes through section 3.1.1. Rings live in a TestRam.
