@@ -1,4 +1,4 @@
-#include "kvm/tiny_vm.h"
+#include "tests/kvm/tiny_vm.h"
 
 #include "base/check.h"
 

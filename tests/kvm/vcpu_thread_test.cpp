@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "kvm/tiny_vm.h"
+#include "tests/kvm/tiny_vm.h"
 
 namespace stasis::vmm {
 namespace {
