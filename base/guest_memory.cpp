@@ -1,5 +1,7 @@
 #include "base/guest_memory.h"
 
+#include <algorithm>
+
 namespace stasis::base {
 
 std::uint64_t GuestMemory::size_bytes() const {
@@ -38,14 +40,14 @@ std::optional<std::span<std::byte>> GuestMemory::writable_slice(GuestAddress sta
 bool GuestMemory::read(GuestAddress start, std::span<std::byte> out) const {
   const auto from = find(start, out.size());
   if (from.data() == nullptr) return false;
-  std::memcpy(out.data(), from.data(), out.size());
+  std::copy(from.begin(), from.end(), out.begin());  // none at all, too: memcpy would not take it
   return true;
 }
 
 bool GuestMemory::write(GuestAddress start, std::span<const std::byte> in) const {
   const auto to = writable_slice(start, in.size());
   if (!to) return false;
-  std::memcpy(to->data(), in.data(), in.size());
+  std::copy(in.begin(), in.end(), to->begin());
   return true;
 }
 

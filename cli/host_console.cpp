@@ -32,7 +32,8 @@ void restore_terminal_before_death() {
 }  // namespace
 
 base::Result<std::unique_ptr<HostConsole>> HostConsole::open(const vmm::ConsoleConfig& config) {
-  std::unique_ptr<HostConsole> console(new HostConsole(TRY(base::make_eventfd())));
+  auto wake = TRY(base::make_eventfd());  // apart: an early return inside new would leak
+  std::unique_ptr<HostConsole> console(new HostConsole(std::move(wake)));
   if (config.kind == vmm::ConsoleConfig::Kind::kNone) {
     console->other_ = std::make_unique<devices::NullOutput>();
     console->output_ = console->other_.get();

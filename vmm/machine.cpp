@@ -15,7 +15,8 @@ PausedMachine::~PausedMachine() {
 }
 
 base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Io io) {
-  return std::unique_ptr<Machine>(new Machine(TRY(build_machine(config, io))));
+  auto parts = TRY(build_machine(config, io));  // apart: an early return inside new would leak
+  return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 
 Machine::Machine(std::unique_ptr<MachineParts> parts) : parts_(std::move(parts)) {}

@@ -5,6 +5,7 @@ itself on a good and on bad samples, so that one which finds nothing any more do
     include-arrows   includes point down the layers only; KVM is known to vmm alone
     own-header       a source includes its own header first, so that each build proves it complete
     sizes            headers <= 250 lines, sources <= 500, functions <= 60
+    traps            constructs that compile and are wrong
     words            no path or host of somebody's machine, no open end without its issue's number
 """
 
@@ -68,6 +69,12 @@ def long_functions(lines):
             yield f"line {start + 1}: function of {end - start + 1} lines, limit {MAX_FUNCTION}"
 
 
+def traps(_path, text):
+    """What compiles, looks right and is wrong."""
+    if re.search(r"\bnew [\w:]+\([^;]*\bTRY\(", text):
+        yield "TRY inside new: its early return leaks what new has allocated; take the value before"
+
+
 # Hosts that a reader can be sent to: specifications, kernel and project pages, reserved names.
 HOSTS = re.compile(r"^(?:[\w.-]+\.)?(?:kernel\.org|oasis-open\.org|uefi\.org|pcisig\.com|intel\.com|amd\.com|"
                    r"dmtf\.org|github\.com|ietf\.org|rfc-editor\.org|debian\.org|microsoft\.com|qemu\.org|"
@@ -111,6 +118,10 @@ CHECKS = {
         [("base/a.h", "\n" * 250),
          ("base/a.h", "class A {\n  int f(int a);\n" + "  int b;\n" * 80 + "};\n"),
          ("base/a.cpp", "namespace a {\nint f(int a) {\n" + "  g();\n" * 58 + "}\n\n" + "int b;\n" * 70 + "}\n")]),
+    "traps": (
+        traps, project.FOLDERS, project.CODE,
+        [("base/a.cpp", "return std::unique_ptr<A>(new A(\n    x, TRY(b())));")],
+        [("base/a.cpp", "auto x = TRY(b());\nreturn std::unique_ptr<A>(new A(x));")]),
     "words": (
         words, project.FOLDERS + ["docs", "scripts", "."], WORD_ENDINGS,
         [("a.md", "see /home/" + "me/notes"), ("a.py", 'x = "/root' + '/thing"'),

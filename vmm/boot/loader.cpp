@@ -45,18 +45,20 @@ std::uint64_t align_up(std::uint64_t value, std::uint64_t alignment) {
 
 Result<Placement> place(const BzImage& image) {
   const auto& header = image.header;
-  if (header.pref_address > kMaxAddress || header.kernel_alignment > header.pref_address) {
+  // Copies: the header is packed, and nothing may refer to a misaligned number.
+  const std::uint64_t preferred = header.pref_address;
+  const std::uint64_t wanted_alignment = header.kernel_alignment;
+  if (preferred > kMaxAddress || wanted_alignment > preferred) {
     return fail(ErrorKind::kCorrupt,
                 fmt::format("bzImage damaged: it wants to be at {:#x}, aligned to {:#x}; copy or "
                             "download it again",
-                            header.pref_address, header.kernel_alignment));
+                            preferred, wanted_alignment));
   }
   Placement placement;
-  placement.load_address = header.pref_address;
+  placement.load_address = preferred;
   if (header.relocatable_kernel != 0) {
-    const std::uint64_t alignment = std::max<std::uint64_t>(header.kernel_alignment, kPageSize);
-    placement.load_address =
-        align_up(std::max<std::uint64_t>(header.pref_address, layout::kHimem), alignment);
+    const std::uint64_t alignment = std::max<std::uint64_t>(wanted_alignment, kPageSize);
+    placement.load_address = align_up(std::max(preferred, layout::kHimem), alignment);
   }
   const std::uint64_t size = std::max<std::uint64_t>(header.init_size, image.image_size);
   placement.claimed = {placement.load_address, placement.load_address + size};

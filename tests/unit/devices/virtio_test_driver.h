@@ -6,6 +6,7 @@
 #endif
 #include <linux/virtio_ring.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -66,7 +67,7 @@ class TestRam : public base::DirtyMarks {
 
   // What the guest writes itself is not marked: these go behind the accessor's back.
   void poke(base::GuestAddress start, std::span<const std::byte> in) {
-    std::memcpy(bytes_.data() + (start.value - kStart), in.data(), in.size());
+    std::copy(in.begin(), in.end(), bytes_.data() + (start.value - kStart));
   }
   template <typename T>
   void poke_value(base::GuestAddress start, T value) {

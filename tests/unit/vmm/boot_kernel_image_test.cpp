@@ -69,9 +69,9 @@ TEST_CASE("header fields newer than the kernel's header are zero") {
   const auto image = identify_bytes(make_bzimage(header));
   REQUIRE(image);
   const auto& read = std::get<BzImage>(image->format).header;
-  CHECK(read.cmdline_size == 2047);
-  CHECK(read.payload_offset == 0);
-  CHECK(read.pref_address == 0);
+  CHECK(std::uint32_t{read.cmdline_size} == 2047);  // copies: the header is packed
+  CHECK(std::uint32_t{read.payload_offset} == 0);
+  CHECK(std::uint64_t{read.pref_address} == 0);
 }
 
 TEST_CASE("a bzImage without a 64-bit entry is refused") {

@@ -70,17 +70,18 @@ TEST_CASE("a bzImage is entered 0x200 behind its load address, boot_params in RS
   CHECK(ram.memory.load<std::uint8_t>({0x100'0000 + kImageSize}) == 0);
 }
 
+// boot_params is packed: `+field` is a copy, which CHECK may refer to.
 TEST_CASE("the zero page holds the kernel's header and the loader's answers") {
   const Ram ram(64);
   REQUIRE(ram.boot(make_bzimage()));
   const auto params = ram.zero_page();
-  CHECK(params.hdr.init_size == 0x40'0000);
-  CHECK(params.hdr.type_of_loader == 0xFF);
-  CHECK(params.hdr.cmd_line_ptr == layout::kCmdline);
-  CHECK(params.hdr.code32_start == 0x100'0000);
-  CHECK(params.hdr.ramdisk_size == 0);
-  CHECK(params.acpi_rsdp_addr == layout::kAcpiTables);
-  CHECK(params.sentinel == 0);
+  CHECK(+params.hdr.init_size == 0x40'0000);
+  CHECK(+params.hdr.type_of_loader == 0xFF);
+  CHECK(+params.hdr.cmd_line_ptr == layout::kCmdline);
+  CHECK(+params.hdr.code32_start == 0x100'0000);
+  CHECK(+params.hdr.ramdisk_size == 0);
+  CHECK(+params.acpi_rsdp_addr == layout::kAcpiTables);
+  CHECK(+params.sentinel == 0);
   const auto cmdline = ram.memory.slice({layout::kCmdline}, 6);
   CHECK(std::memcmp(cmdline->data(), "quiet", 6) == 0);
 }
@@ -156,8 +157,8 @@ TEST_CASE("the initrd is as high as RAM allows, on a page, and told to the kerne
   CHECK(plan->initrd.start == 64 * kMib - 0x2000);
   CHECK(plan->initrd.end == plan->initrd.start + 5000);
   const auto params = ram.zero_page();
-  CHECK(params.hdr.ramdisk_image == plan->initrd.start);
-  CHECK(params.hdr.ramdisk_size == 5000);
+  CHECK(+params.hdr.ramdisk_image == plan->initrd.start);
+  CHECK(+params.hdr.ramdisk_size == 5000);
   CHECK(ram.memory.load<std::uint8_t>({plan->initrd.end - 1}) == 0x5A);
 }
 
@@ -200,7 +201,7 @@ TEST_CASE("an ELF kernel without a note is entered in long mode") {
   CHECK(plan->registers.rip == 0x20'0010);
   CHECK(plan->registers.rsi == layout::kZeroPage);
   CHECK(ram.memory.load<std::uint8_t>({0x20'0011}) == 0x33);
-  CHECK(ram.zero_page().hdr.header == 0x53726448);
+  CHECK(+ram.zero_page().hdr.header == 0x53726448);
 }
 
 TEST_CASE("PVH is entered in flat protected mode with the start information in EBX") {
