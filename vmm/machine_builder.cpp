@@ -4,6 +4,7 @@
 
 #include "vmm/acpi/acpi_tables.h"
 #include "vmm/boot/loader.h"
+#include "vmm/boot/reset_vector.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/vcpu_boot.h"
 #include "vmm/machine_layout.h"
@@ -53,7 +54,7 @@ base::Status load_guest(MachineParts& parts) {
                     "helps",
                     config.memory_bytes));
   }
-  return {};
+  return write_reset_vector(parts.memory);
 }
 
 base::Status add_vcpus(MachineParts& parts) {

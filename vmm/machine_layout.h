@@ -34,6 +34,7 @@ inline constexpr std::uint64_t kEbda = 0x9'FC00;        // end of usable low mem
 inline constexpr std::uint64_t kAcpiTables = 0xE'0000;  // RSDP first; up to 1 MiB, reserved in E820
 inline constexpr std::uint64_t kVmGenId = 0xF'F000;     // 16 bytes in a page of their own
 inline constexpr std::uint64_t kAcpiTablesEnd = 0x10'0000;
+inline constexpr std::uint64_t kResetVector = 0xF'FFF0;  // F000:FFF0; 16 bytes, behind kVmGenId
 inline constexpr std::uint64_t kHimem = 0x10'0000;
 
 // --- Ports ---------------------------------------------------------------------------------------
