@@ -238,7 +238,10 @@ TEST_CASE_METHOD(Machine, "a saved function is restored equal, with requests in 
   driver.queue(1).add({to_bytes("taken, not answered")});
   function.loop->start();
   driver.kick(1);
-  while (device.save().in_flight.empty()) std::this_thread::yield();
+  bool taken = false;
+  while (!taken) {
+    function.loop->run_sync([&] { taken = !device.save().in_flight.empty(); });
+  }
   function.loop->pause();
   driver.queue(0).add({to_bytes("kick lost")}, {32});
 

@@ -77,6 +77,12 @@ class TestRam : public base::DirtyMarks {
   T peek(base::GuestAddress start) const {
     return memory_.load<T>(start).value();
   }
+  /// The indices that driver and device hand the rings over by (virtio 1.2, section 2.7.6): atomic,
+  /// so that a device on its own thread sees what was written before them.
+  void poke_index(base::GuestAddress start, std::uint16_t value) {
+    index_at(start).store(value, std::memory_order_seq_cst);
+  }
+  std::uint16_t peek_index(base::GuestAddress start) { return index_at(start).load(); }
 
   void mark(base::GuestAddress start, std::size_t size) override {
     const std::lock_guard lock(mutex_);
@@ -92,6 +98,11 @@ class TestRam : public base::DirtyMarks {
   }
 
  private:
+  std::atomic_ref<std::uint16_t> index_at(base::GuestAddress start) {
+    return std::atomic_ref(
+        *reinterpret_cast<std::uint16_t*>(bytes_.data() + (start.value - kStart)));
+  }
+
   std::vector<std::byte> bytes_;
   std::uint64_t next_ = 0;
   mutable std::mutex mutex_;
@@ -155,16 +166,12 @@ class DriverQueue {
   }
   void set_available_index(std::uint16_t index) {
     next_available_ = index;
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    ram_->poke_value(available_ + 2, index);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    ram_->poke_index(available_ + 2, index);
   }
 
   /// The next request that the device returned, if there is one.
   std::optional<Used> take_used() {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (ram_->peek<std::uint16_t>(used_ + 2) == next_used_) return std::nullopt;
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (ram_->peek_index(used_ + 2) == next_used_) return std::nullopt;
     const auto slot = std::uint64_t(next_used_++ % size_);
     const auto element = ram_->peek<vring_used_elem>(used_ + 4 + 8 * slot);
     Used found{static_cast<std::uint16_t>(element.id), element.len, {}};
