@@ -32,8 +32,8 @@ Level level_from_environment() {
 }  // namespace
 
 Level threshold() {
-  static const Level level = level_from_environment();
-  return level;
+  static const Level kLevel = level_from_environment();
+  return kLevel;
 }
 
 void write(Level level, std::string_view text) {

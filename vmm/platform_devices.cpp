@@ -22,7 +22,7 @@ base::Result<PlatformState> PlatformDevices::power_on_state() {
   return state;
 }
 
-PlatformDevices::PlatformDevices(const Wiring& wiring, State state)
+PlatformDevices::PlatformDevices(const Wiring& wiring, const State& state)
     : serial_irq_(wiring.vm, layout::kCom1Gsi),
       events_irq_(wiring.vm, layout::kEventsGsi),
       uart_({serial_irq_, wiring.serial_output}, state.uart),

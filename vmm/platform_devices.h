@@ -41,7 +41,7 @@ class PlatformDevices {
   /// What a machine that is switched on starts with; the generation ID is random.
   static base::Result<State> power_on_state();
 
-  PlatformDevices(const Wiring& wiring, State state);
+  PlatformDevices(const Wiring& wiring, const State& state);
 
   /// Puts all of them on the port bus.
   base::Status connect(devices::IoBus& ports);

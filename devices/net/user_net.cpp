@@ -127,7 +127,7 @@ class UserNet::Stack final : public PollHook {
 };
 
 const SlirpCb& UserNet::Stack::callbacks() {
-  static const SlirpCb table = [] {
+  static const SlirpCb kTable = [] {
     SlirpCb made{};
     made.send_packet = [](const void* data, std::size_t size, void* opaque) {
       self(opaque).to_guest({static_cast<const std::uint8_t*>(data), size});
@@ -149,7 +149,7 @@ const SlirpCb& UserNet::Stack::callbacks() {
     made.notify = [](void*) {};
     return made;
   }();
-  return table;
+  return kTable;
 }
 
 UserNet::Stack::~Stack() {

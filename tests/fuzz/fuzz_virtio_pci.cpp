@@ -27,7 +27,7 @@ class Function {
   VirtioPci& pci() { return *pci_; }
   VirtioPciState save() {
     loop_->pause();
-    const VirtioPciState state = pci_->save();
+    VirtioPciState state = pci_->save();
     loop_->resume();
     return state;
   }

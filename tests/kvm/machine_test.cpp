@@ -125,6 +125,7 @@ TEST_CASE("many machines run in one process") {
   constexpr int kMachines = 8;
   std::vector<Transcript> consoles(kMachines);
   std::vector<std::unique_ptr<Machine>> machines;
+  machines.reserve(kMachines);
   for (auto& console : consoles) {
     machines.push_back(Machine::create(guest("hello"), {console}).value());
   }

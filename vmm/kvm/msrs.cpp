@@ -8,6 +8,7 @@ namespace stasis::vmm {
 
 base::Status write_msrs(const KvmVcpu& vcpu, const std::vector<MsrValue>& values) {
   std::vector<kvm_msr_entry> entries;
+  entries.reserve(values.size());
   for (const auto& msr : values) entries.push_back({msr.index, 0, msr.value});
   KvmList<kvm_msr_entry> request{std::span<const kvm_msr_entry>(entries)};
   const int taken = kvm_ioctl(vcpu.fd(), kKvmSetMsrs, request.data());

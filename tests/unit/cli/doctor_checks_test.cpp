@@ -115,7 +115,7 @@ TEST_CASE("the text is one line a check, coloured on request") {
   facts.has_libslirp = false;
   const auto checks = judge_host(facts);
   const std::string plain = doctor_text(checks, false);
-  CHECK(plain.find("\x1b") == std::string::npos);
+  CHECK(plain.find('\x1b') == std::string::npos);
   CHECK(plain.find("warn  libslirp          not installed: no --net user\n") != std::string::npos);
   CHECK(plain.find("try: sudo apt-get install libslirp0\n") != std::string::npos);
   CHECK(doctor_text(checks, true).find("\x1b[33mwarn\x1b[0m") != std::string::npos);

@@ -37,7 +37,7 @@ class TemporaryFolder {
   /// A sparse file of `size` bytes that begins with `start`.
   std::string make_file(const std::string& name, std::uint64_t size,
                         std::string_view start = {}) const {
-    const std::string path = *this / name;
+    std::string path = *this / name;
     const base::Fd fd = base::open_file(path, O_RDWR | O_CREAT | O_TRUNC).value();
     REQUIRE(::pwrite(fd.get(), start.data(), start.size(), 0) ==
             static_cast<ssize_t>(start.size()));

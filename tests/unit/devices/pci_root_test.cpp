@@ -13,7 +13,7 @@ constexpr std::uint64_t kWindow = 0xC0000000;
 
 class FakeFunction : public PciFunction {
  public:
-  explicit FakeFunction(std::uint16_t device, std::vector<PciBar> bars = {})
+  explicit FakeFunction(std::uint16_t device, const std::vector<PciBar>& bars = {})
       : config_({.vendor = 0x1AF4, .device = device}) {
     for (const PciBar bar : bars) config_.add_bar(bar);
   }
