@@ -233,8 +233,6 @@ TEST_CASE_METHOD(Machine, "the BAR can be reached through configuration space (4
 
 TEST_CASE_METHOD(Machine, "a saved function is restored equal, with requests in flight") {
   driver.bring_up(2);
-  driver.queue(0).add({to_bytes("kicked, not taken")}, {32});
-  driver.kick(0);
   driver.queue(1).add({to_bytes("taken, not answered")});
   function.loop->start();
   driver.kick(1);
@@ -243,7 +241,9 @@ TEST_CASE_METHOD(Machine, "a saved function is restored equal, with requests in 
     function.loop->run_sync([&] { taken = !device.save().in_flight.empty(); });
   }
   function.loop->pause();
-  driver.queue(0).add({to_bytes("kick lost")}, {32});
+  REQUIRE(device.save().in_flight.size() == 1);
+  driver.queue(0).add({to_bytes("kicked, not taken")}, {32});
+  driver.kick(0);  // stays in the eventfd, which nobody saves
 
   const auto bytes = base::encode_state(pci.save());
   const auto decoded = base::decode_state<VirtioPciState>(bytes);
@@ -259,7 +259,6 @@ TEST_CASE_METHOD(Machine, "a saved function is restored equal, with requests in 
   driver.moved_to(*restored.pci);
   restored.loop->start();
   CHECK(driver.queue(0).wait_used().data == to_bytes("kicked, not taken"));
-  CHECK(driver.queue(0).wait_used().data == to_bytes("kick lost"));
   driver.queue(1).wait_used();
   restored.loop->run_sync([] {});
   CHECK(restored.device.kicks == 2);
