@@ -68,7 +68,6 @@ const std::vector<RequiredCapability>& required_capabilities() {
       {KVM_CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS"},
       {KVM_CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS"},
       {KVM_CAP_XSAVE, "KVM_CAP_XSAVE"},
-      {KVM_CAP_XCRS, "KVM_CAP_XCRS"},
       {KVM_CAP_ADJUST_CLOCK, "KVM_CAP_ADJUST_CLOCK"},
       {KVM_CAP_GET_TSC_KHZ, "KVM_CAP_GET_TSC_KHZ"},
       {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
