@@ -21,6 +21,7 @@ using base::GuestAddress;
 using base::GuestMemory;
 
 constexpr std::uint16_t kQueueSize = 256;
+constexpr unsigned kRound = 2 * kQueueSize;  // requests between two looks at the loop's other work
 constexpr std::uint32_t kMaxSegments = kQueueSize - 2;  // header and status take one each
 constexpr std::uint32_t kMaxRanges = 16;                // of one discard or write-zeroes
 constexpr std::uint32_t kMaxDiscardSectors = (1U << 30) / kSectorSize;
@@ -84,7 +85,8 @@ struct VirtioBlk::Request {
 VirtioBlk::VirtioBlk(Wiring wiring, State)
     : wiring_(std::move(wiring)),
       name_(fmt::format("virtio-blk \"{}\"", wiring_.serial)),
-      answered_(wiring_.queues) {
+      answered_(wiring_.queues),
+      next_round_(wiring_.loop, [this] { serve_all(); }) {
   STASIS_CHECK(wiring_.queues > 0);
   wiring_.image.set_group_listener([this] { interrupt_queues(); });
 }
@@ -153,7 +155,9 @@ void VirtioBlk::stop() {
 
 bool VirtioBlk::quiesce() {
   if (session_ == nullptr) return true;
-  for (unsigned i = 0; i < wiring_.queues; ++i) serve(i);
+  // One round is enough: no vCPU runs, and no honest ring holds more than that.
+  for (unsigned i = 0; i < wiring_.queues; ++i) serve_round(i);
+  wiring_.image.kick();
   const bool is_quiet = wiring_.image.drain(std::chrono::steady_clock::now() + kQuiesceTime);
   interrupt_queues();
   return is_quiet;
@@ -165,14 +169,32 @@ void VirtioBlk::queue_kicked(unsigned queue_index) {
   interrupt_queues();  // for what needed no I/O
 }
 
-/// Starts all that the ring has, with one system call.
+/// Starts all that the ring has, with one system call; a round of it now and the rest soon when a
+/// driver never stops asking.
 void VirtioBlk::serve(unsigned queue_index) {
-  VirtQueue& queue = session_->queue(queue_index);
-  do {
-    queue.disable_kicks();
-    while (auto chain = queue.pop()) begin(queue_index, std::move(*chain));
-  } while (queue.enable_kicks());
+  if (serve_round(queue_index)) next_round_.request();
   wiring_.image.kick();
+}
+
+/// True when the round was used up. Looks at the ring that find nothing count, too: rings laid over
+/// each other change whenever they are looked at.
+bool VirtioBlk::serve_round(unsigned queue_index) {
+  VirtQueue& queue = session_->queue(queue_index);
+  for (unsigned work = 0; work < kRound; ++work) {
+    queue.disable_kicks();
+    while (auto chain = queue.pop()) {
+      begin(queue_index, std::move(*chain));
+      if (++work >= kRound) return true;
+    }
+    if (!queue.enable_kicks()) return false;
+  }
+  return true;
+}
+
+void VirtioBlk::serve_all() {
+  if (session_ == nullptr) return;
+  for (unsigned i = 0; i < wiring_.queues; ++i) serve(i);
+  interrupt_queues();
 }
 
 void VirtioBlk::begin(unsigned queue_index, DescriptorChain chain) {

@@ -6,6 +6,7 @@
 
 #include "devices/block/block_image.h"
 #include "devices/checkpointable.h"
+#include "devices/loop_task.h"
 #include "devices/virtio/virtio_device.h"
 
 namespace stasis::devices {
@@ -64,6 +65,8 @@ class VirtioBlk final : public VirtioDevice {
   struct Request;
 
   void serve(unsigned queue_index);
+  bool serve_round(unsigned queue_index);
+  void serve_all();
   void begin(unsigned queue_index, DescriptorChain chain);
   void dispatch(Request& request);
   void transfer(Request& request, BlockOperation operation);
@@ -84,6 +87,7 @@ class VirtioBlk final : public VirtioDevice {
   std::deque<Request> requests_;  // a deque: its elements never move
   std::vector<Request*> free_;
   std::vector<bool> answered_;  // by queue: something was put into its used ring
+  LoopTask next_round_;
 };
 
 static_assert(Checkpointable<VirtioBlk>);

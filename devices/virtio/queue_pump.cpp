@@ -18,17 +18,18 @@ void QueuePump::run() {
   if (more) next_round_.request();
 }
 
-/// True when the round was used up; kicks are off then and nothing is lost, as there is a next one.
+/// True when the round was used up; nothing is lost then, as there is a next one. Looks at the ring
+/// that find nothing count, too: rings laid over each other change whenever they are looked at.
 bool QueuePump::serve_round(VirtQueue& queue) {
-  unsigned served = 0;
-  do {
+  for (unsigned work = 0; work < kRound; ++work) {
     queue.disable_kicks();
     while (const auto chain = queue.pop()) {
       queue.push(*chain, serve_(*chain));
-      if (++served == kRound) return true;
+      if (++work >= kRound) return true;
     }
-  } while (queue.is_ready() && queue.enable_kicks());
-  return false;
+    if (!queue.is_ready() || !queue.enable_kicks()) return false;
+  }
+  return true;
 }
 
 }  // namespace stasis::devices

@@ -208,7 +208,8 @@ std::optional<DescriptorChain> VirtQueue::take(std::uint16_t available) {
   const auto head =
       load_u16(*memory_, state_.available_ring + kEntriesOffset + sizeof(std::uint16_t) * slot,
                std::memory_order_relaxed);
-  if (ahead > state_.size || !read_chain(head, chain)) {
+  const auto outstanding = static_cast<std::uint16_t>(state_.next_available - state_.next_used);
+  if (ahead > state_.size || outstanding >= state_.size || !read_chain(head, chain)) {
     state_.broken = true;
     return std::nullopt;
   }

@@ -160,6 +160,18 @@ TEST_CASE("rings that break the rules make the queue broken, for good") {
   CHECK_FALSE(rings.queue.pop());
 }
 
+TEST_CASE("a driver cannot have more requests outstanding than the ring has entries") {
+  Rings rings;
+  rings.driver.set_descriptor(0, {TestRam::kStart, 1, 0, 0});
+  for (unsigned i = 0; i < rings.driver.size(); ++i) {
+    rings.driver.publish(0);
+    REQUIRE(rings.queue.pop());
+  }
+  rings.driver.publish(0);
+  CHECK_FALSE(rings.queue.pop());
+  CHECK(rings.queue.is_broken());
+}
+
 TEST_CASE("descriptors before an indirect one count too (2.7.5.3.2)") {
   Rings rings;
   const auto table = rings.ram.allocate(16);
