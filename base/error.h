@@ -11,11 +11,13 @@ enum class ErrorKind {
   kInvalidArgument,   ///< a value the caller gave is wrong; the message names it and the remedy
   kNotFound,          ///< a file, VM or snapshot that was named does not exist
   kPermissionDenied,  ///< the host refuses access
+  kInvalidState,      ///< a right request at the wrong moment
   kBusy,              ///< somebody else holds the resource
   kUnsupported,       ///< this host or build cannot do it
   kIo,                ///< the host failed while doing it
   kCorrupt,           ///< data that was read contradicts itself
   kTimeout,           ///< a deadline passed
+  kCancelled,         ///< the caller took it back
   kOutOfResources,    ///< memory, disk space or descriptors ran out
   kInternal,          ///< a fault of this program
 };
