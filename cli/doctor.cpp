@@ -3,7 +3,7 @@
 #include "cli/command_line.h"
 #include "cli/doctor_checks.h"
 #include "cli/say.h"
-#include "cli/state_root.h"
+#include "snapshot/state_root.h"
 
 namespace stasis::cli {
 namespace {
@@ -21,7 +21,7 @@ constexpr std::string_view kNotes =
     "  stasis doctor --json | jq .stock_guests\n";
 
 ExitCode run_doctor(const CommandLine& line) {
-  const vmm::HostFacts facts = vmm::probe_host(state_root());
+  const vmm::HostFacts facts = vmm::probe_host(snapshot::state_root());
   const auto checks = judge_host(facts);
   const std::string text = line.has("json") ? doctor_json(checks, facts.kvm.kind)
                                             : doctor_text(checks, ::isatty(STDOUT_FILENO) == 1);

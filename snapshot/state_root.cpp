@@ -1,10 +1,10 @@
-#include "cli/state_root.h"
+#include "snapshot/state_root.h"
 
 #include <unistd.h>
 
 #include <cstdlib>
 
-namespace stasis::cli {
+namespace stasis::snapshot {
 namespace {
 
 std::string variable(const char* name) {
@@ -24,4 +24,4 @@ std::string state_root() {
   return variable("HOME") + "/.local/state/stasis";
 }
 
-}  // namespace stasis::cli
+}  // namespace stasis::snapshot

@@ -1,11 +1,11 @@
-#include "cli/state_root.h"
+#include "snapshot/state_root.h"
 
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-namespace stasis::cli {
+namespace stasis::snapshot {
 namespace {
 
 TEST_CASE("the environment names the state root") {
@@ -24,4 +24,4 @@ TEST_CASE("by default the state root is the system's or the user's own") {
 }
 
 }  // namespace
-}  // namespace stasis::cli
+}  // namespace stasis::snapshot
