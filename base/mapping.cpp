@@ -33,6 +33,13 @@ Result<Mapping> Mapping::anonymous(std::size_t size_bytes) {
   return Mapping(start, size_bytes);
 }
 
+Result<Mapping> Mapping::shared_anonymous(std::size_t size_bytes) {
+  void* start =
+      ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) return fail(errno_error(fmt::format("mapping {} bytes", size_bytes)));
+  return Mapping(start, size_bytes);
+}
+
 Result<Mapping> Mapping::shared(const Fd& fd, std::size_t size_bytes) {
   void* start = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (start == MAP_FAILED) return fail(errno_error(fmt::format("mapping {} bytes", size_bytes)));

@@ -15,6 +15,9 @@ class Mapping {
   /// to 2 MiB when at least that large, so that transparent huge pages can back them.
   static Result<Mapping> anonymous(std::size_t size_bytes);
 
+  /// `size_bytes` of zero pages that this process and its forked children share.
+  static Result<Mapping> shared_anonymous(std::size_t size_bytes);
+
   /// `size_bytes` of `fd` from offset 0, shared, readable and writable.
   static Result<Mapping> shared(const Fd& fd, std::size_t size_bytes);
 

@@ -1,0 +1,133 @@
+#include "snapshot/fork_capture.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <new>
+
+#include "snapshot/quiet_fork.h"
+#include "snapshot/ram_scan.h"
+
+namespace stasis::snapshot {
+namespace {
+
+using base::ErrorKind;
+
+constexpr int kNice = 5;  // below the guest, yet not starved by one that never sleeps
+constexpr int kPollMs = 100;
+
+/// Lets the child end with its parent. Not PR_SET_PDEATHSIG: that follows the thread that forked,
+/// which may end before the work does.
+class ParentWatch final : public RamWriteWatch {
+ public:
+  explicit ParentWatch(pid_t parent) : parent_(parent) {}
+  bool goes_on() override { return ::getppid() == parent_; }
+
+ private:
+  pid_t parent_;
+};
+
+/// When the host runs out of memory, the copy goes and not the guest (proc(5), oom_score_adj).
+void volunteer_for_oom_killer() {
+  const base::Fd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  // A wish: raising one's own score needs no privilege, but /proc may be absent.
+  [[maybe_unused]] const auto written = ::write(file.get(), "1000", 4);
+}
+
+bool has_shared(const std::vector<base::MemoryRegion>& regions) {
+  for (const auto& region : regions) {
+    if (kinds_of(region.bytes).has_shared) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<ForkCapture>> ForkCapture::create(RamFiles files) {
+  auto memory = TRY(base::Mapping::shared_anonymous(sizeof(RamWriteBoard)));
+  new (memory.data()) RamWriteBoard;
+  return std::unique_ptr<ForkCapture>(new ForkCapture(std::move(files), std::move(memory)));
+}
+
+ForkCapture::~ForkCapture() {
+  kill_child();
+}
+
+base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions,
+                                  WorkObserver& /*observer*/) {
+  RamTarget target = files_.target();
+  target.forks_workers = true;
+  target.starts_writeback = true;
+  const pid_t parent = ::getpid();
+  int pidfd = -1;
+  const pid_t child = quiet_fork(&pidfd);
+  if (child == 0) run_child(regions, target, parent);
+  if (child < 0 && (errno == ENOMEM || errno == EAGAIN)) {
+    return base::fail(ErrorKind::kOutOfResources,
+                      "engine fork: the host has no memory or no process left for the copy; use "
+                      "the engine stop-and-copy");
+  }
+  if (child < 0) return base::fail(base::errno_error("engine fork"));
+  child_ = child;
+  pidfd_ = base::Fd(pidfd);
+  return {};
+}
+
+// Only system calls from here on: locks of threads that do not exist in the child may be held.
+void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, const RamTarget& target,
+                            pid_t parent) const {
+  close_all_but(std::array{target.data_file, target.index_file});
+  ::setpriority(PRIO_PROCESS, 0, kNice);
+  volunteer_for_oom_killer();
+  if (has_shared(regions)) {
+    board().error = EOPNOTSUPP;
+    ::_exit(1);
+  }
+  ParentWatch watch(parent);
+  const bool is_done =
+      RamWriter(regions, target, watch, board()).write() && sync_ram_files(target, board());
+  ::_exit(is_done ? 0 : 1);
+}
+
+base::Result<RamCaptureResult> ForkCapture::finish(WorkObserver& observer) {
+  pollfd ended{pidfd_.get(), POLLIN, 0};
+  while (::poll(&ended, 1, kPollMs) == 0) {
+    observer.progressed(board().done_bytes, board().total_bytes);
+    if (!observer.is_cancelled()) continue;
+    kill_child();
+    board().error = ECANCELED;
+    return base::fail(files_.failure(board()));
+  }
+  const int status = reap(std::exchange(child_, 0));
+  observer.progressed(board().done_bytes, board().total_bytes);
+  if (board().error != 0) return base::fail(files_.failure(board()));
+  if (board().step != RamWriteStep::kDone) return base::fail(death_of_child(status));
+  return files_.result(board());
+}
+
+base::Error ForkCapture::death_of_child(int status) const {
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+    return {
+        ErrorKind::kOutOfResources,
+        "engine fork: the process that wrote the guest's memory was killed, perhaps because the "
+        "host ran out of memory; free some, or use the engine stop-and-copy"};
+  }
+  return {ErrorKind::kInternal,
+          fmt::format("engine fork: the process that wrote the guest's memory ended with status {}",
+                      status)};
+}
+
+void ForkCapture::kill_child() {
+  if (child_ <= 0) return;
+  ::kill(child_, SIGKILL);
+  reap(std::exchange(child_, 0));
+}
+
+}  // namespace stasis::snapshot

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/guest_memory.h"
+#include "base/result.h"
+#include "snapshot/file_ops.h"
+#include "snapshot/manifest.h"
+#include "snapshot/vm_control.h"
+
+namespace stasis::snapshot {
+
+inline constexpr const char* kRawRamFile = "ram.raw";
+inline constexpr const char* kZstdRamFile = "ram.zst";
+inline constexpr const char* kRamIndexFile = "ram.index";
+
+struct RamCaptureOptions {
+  Engine engine = Engine::kAuto;
+  std::optional<int> compression_level;  ///< zstd level 1..19; absent: raw
+};
+
+/// What a finished capture left in its folder.
+struct RamCaptureResult {
+  std::uint64_t captured_bytes = 0;  ///< of RAM: neither untouched nor zero
+  std::uint64_t stored_bytes = 0;    ///< written to the files
+  std::vector<FileRecord> files;     ///< data and index, durable; for the manifest
+};
+
+/// One capture of RAM: prepared before the pause, taken in it, finished after it.
+///
+///     prepare (anytime) -> capture (guest at rest) -> finish (guest runs)
+///
+/// Dropped before `finish` has returned, it stops whatever still works and waits for its end; the
+/// files stay half written. Threads: one at a time.
+class RamCapture {
+ public:
+  virtual ~RamCapture() = default;
+
+  /// "fork" or "stop-and-copy".
+  virtual std::string_view engine() const = 0;
+
+  /// The instant: RAM, which must not change during this call, is the image's contents when it
+  /// returns, whatever the guest does to it afterwards. `regions` must stay mapped until `finish`
+  /// has returned. fork: well below a millisecond for a GiB of huge pages. stop-and-copy: writes
+  /// everything here, tells and asks `observer`. Errors: kOutOfResources, kIo, kCancelled,
+  /// kUnsupported (fork: memory that is shared).
+  virtual base::Status capture(const std::vector<base::MemoryRegion>& regions,
+                               WorkObserver& observer) = 0;
+
+  /// Waits until the image is durable; tells and asks `observer` about ten times a second. To be
+  /// called once, after `capture` succeeded. Errors: as of `capture`.
+  virtual base::Result<RamCaptureResult> finish(WorkObserver& observer) = 0;
+};
+
+/// Creates the image's files in `folder` (an open descriptor, used only during this call) and picks
+/// the engine: kAuto is fork, or stop-and-copy where the host's memory policy would refuse the
+/// fork. Errors: kInvalidArgument (level), kOutOfResources (kFork where it would be refused), kIo.
+base::Result<std::unique_ptr<RamCapture>> prepare_ram_capture(const base::Fd& folder,
+                                                              std::uint64_t ram_bytes,
+                                                              const RamCaptureOptions& options,
+                                                              const FileOps& ops = host_file_ops());
+
+}  // namespace stasis::snapshot
