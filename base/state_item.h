@@ -55,8 +55,15 @@ class StateReader {
   Result<std::vector<std::string>> member_names() const;
 
  private:
+  friend std::optional<std::string> first_difference(std::span<const std::uint8_t> found,
+                                                     std::span<const std::uint8_t> wanted);
   explicit StateReader(std::unique_ptr<StateNode> node);
   std::unique_ptr<StateNode> node_;
 };
+
+/// Where two CBOR items differ first and how, for people: "regs: byte 16: 0x1, not 0x2" or
+/// "msrs: 3: value: 1, not 2"; nothing when they are equal.
+std::optional<std::string> first_difference(std::span<const std::uint8_t> found,
+                                            std::span<const std::uint8_t> wanted);
 
 }  // namespace stasis::base

@@ -17,6 +17,12 @@ base::Result<GuestRam> GuestRam::allocate(std::uint64_t size_bytes) {
   return ram;
 }
 
+GuestRam GuestRam::alias(const GuestRam& other) {
+  GuestRam ram;
+  ram.regions_ = other.regions_;
+  return ram;
+}
+
 base::Status GuestRam::add(base::GuestAddress start, std::uint64_t size_bytes) {
   auto mapping = base::Mapping::anonymous(size_bytes);
   if (!mapping) return base::fail(mapping.error().with_context("guest memory"));

@@ -5,8 +5,11 @@
 
 #include <utility>
 
+#include "base/check.h"
 #include "vmm/machine_builder.h"
 #include "vmm/machine_parts.h"
+#include "vmm/machine_restore.h"
+#include "vmm/machine_selftest.h"
 
 namespace stasis::vmm {
 
@@ -16,6 +19,12 @@ PausedMachine::~PausedMachine() {
 
 base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Io io) {
   auto parts = TRY(build_machine(config, io));  // apart: an early return inside new would leak
+  return std::unique_ptr<Machine>(new Machine(std::move(parts)));
+}
+
+base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,
+                                                        const Restore& restore) {
+  auto parts = TRY(restore_machine(config, io, restore));
   return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 
@@ -32,6 +41,7 @@ const std::string& Machine::kernel_description() const {
 }
 
 void Machine::start() {
+  started_ = true;
   parts_->pci->start();
   for (const auto& thread : parts_->threads) thread->resume();
 }
@@ -60,13 +70,29 @@ base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {
   for (const auto& thread : parts_->threads) thread->request_pause();
   for (const auto& thread : parts_->threads) TRY(thread->await_pause(deadline));
   TRY(parts_->pci->pause());  // only now: a running vCPU may start new requests (T4)
+  tell_guest_it_was_stopped(*parts_);
   return paused;
 }
 
 void Machine::resume() {
   parts_->pci->resume();
-  if (ending()) return;  // an ended machine stays at rest
+  if (!started_ || ending()) return;  // an ended machine stays at rest
   for (const auto& thread : parts_->threads) thread->resume();
+}
+
+base::Result<MachineState> Machine::save(const PausedMachine& paused) const {
+  STASIS_CHECK(&paused.machine() == this);
+  TRY(check_can_be_saved(*parts_));
+  return save_parts(*parts_);
+}
+
+const GuestRam& Machine::ram(const PausedMachine& paused) const {
+  STASIS_CHECK(&paused.machine() == this);
+  return parts_->ram;
+}
+
+base::Result<std::string> Machine::selftest(const PausedMachine& paused) const {
+  return test_state(*parts_, TRY(save(paused)));
 }
 
 void Machine::press_power_button() {

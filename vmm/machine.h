@@ -4,17 +4,29 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "devices/byte_stream.h"
 #include "vmm/ending.h"
+#include "vmm/guest_ram.h"
+#include "vmm/kvm/vm_state.h"
 #include "vmm/machine_config.h"
 
 namespace stasis::vmm {
 
 class Machine;
 struct MachineParts;
+struct MachineState;
+
+/// What a machine is restored from.
+struct Restore {
+  const MachineState& state;
+  RamSource& ram;
+  ClockPolicy clock = ClockPolicy::kCatchUp;
+  bool new_generation = true;  ///< tell the guest that its past may be lived twice (VMGenID)
+};
 
 /// Proof that a machine's vCPUs and device workers are at rest; lets them run again when it goes.
 /// What needs a resting machine takes one of these, so that the other case does not compile.
@@ -46,13 +58,20 @@ class Machine {
   /// one sentence with the value, the reason and the remedy.
   static base::Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Io io);
 
+  /// The machine that `restore.state` was saved from, at rest until `start`. `config` has to
+  /// describe the same devices, vCPUs and memory as then; its kernel is not looked at. Whatever the
+  /// host or the configuration cannot do is an error that names the item, and nothing is left
+  /// behind. Connections of a user-mode network are gone: the guest's peers answer with resets.
+  static base::Result<std::unique_ptr<Machine>> restore(const MachineConfig& config, Io io,
+                                                        const Restore& restore);
+
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
   /// Stops the vCPUs and device workers, waits for disk requests in flight.
   ~Machine();
 
-  /// What the kernel file is, for example "bzImage 2.15, lz4 payload".
+  /// What the kernel file is, for example "bzImage 2.15, lz4 payload"; empty after a restore.
   const std::string& kernel_description() const;
 
   /// Lets the guest run. Once.
@@ -74,6 +93,18 @@ class Machine {
   /// what did not come to rest before `limit` passed; the machine then runs on.
   base::Result<PausedMachine> pause(std::chrono::milliseconds limit = std::chrono::seconds(10));
 
+  /// All that there is besides memory and disks' contents; only copies, so it is quick.
+  /// kInvalidState: the machine has ended, or its guest is on the way there (a reboot, power-off).
+  base::Result<MachineState> save(const PausedMachine& paused) const;
+
+  /// The guest's memory.
+  const GuestRam& ram(const PausedMachine& paused) const;
+
+  /// Save, restore into a second machine that never runs and has nothing of the host behind it,
+  /// save again, compare. kCorrupt names the first section and field that differs. On success one
+  /// sentence on what was compared. The machine itself is not touched.
+  base::Result<std::string> selftest(const PausedMachine& paused) const;
+
   /// Asks the guest to shut down (ACPI power button).
   void press_power_button();
 
@@ -86,6 +117,7 @@ class Machine {
   void resume();
 
   std::unique_ptr<MachineParts> parts_;
+  bool started_ = false;
 };
 
 }  // namespace stasis::vmm

@@ -34,10 +34,10 @@ base::Status set_memory_slots(const KvmVm& vm, const GuestRam& ram) {
 }
 
 /// A machine with memory and nothing else.
-base::Result<std::unique_ptr<MachineParts>> start_from_memory(const MachineConfig& config) {
+base::Result<std::unique_ptr<MachineParts>> start_from_memory(const MachineConfig& config,
+                                                              GuestRam ram) {
   KvmSystem kvm = TRY(KvmSystem::open());
   KvmVm vm = TRY(KvmVm::create(kvm));
-  GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
   TRY(set_memory_slots(vm, ram));
   return std::make_unique<MachineParts>(config, std::move(kvm), std::move(vm), std::move(ram),
                                         TRY(base::make_eventfd()));
@@ -57,6 +57,15 @@ base::Status load_guest(MachineParts& parts) {
   return write_reset_vector(parts.memory);
 }
 
+base::Status add_vcpu(MachineParts& parts, std::vector<kvm_cpuid_entry2> cpuid) {
+  const auto id = static_cast<unsigned>(parts.vcpus.size());
+  parts.vcpus.push_back(TRY(KvmVcpu::create(parts.kvm, parts.vm, id, std::move(cpuid))));
+  if (id != 0) return {};
+  parts.vcpu_facts = TRY(probe_vcpu(parts.kvm, parts.vm, parts.vcpus.front()));
+  parts.tsc_facts = TRY(probe_tsc(parts.vm, parts.vcpus.front()));
+  return {};
+}
+
 base::Status add_vcpus(MachineParts& parts) {
   const auto supported = TRY(parts.kvm.supported_cpuid());
   const bool tsc_deadline = parts.kvm.check(KVM_CAP_TSC_DEADLINE_TIMER) > 0;
@@ -65,23 +74,23 @@ base::Status add_vcpus(MachineParts& parts) {
                                .cpu = cpu,
                                .cpu_count = parts.config.cpus,
                                .tsc_deadline = tsc_deadline};
-    parts.vcpus.push_back(
-        TRY(KvmVcpu::create(parts.kvm, parts.vm, cpu, make_guest_cpuid(supported, request))));
+    TRY(add_vcpu(parts, make_guest_cpuid(supported, request)));
     TRY(set_firmware_msrs(parts.vcpus.back()));
   }
   return set_boot_registers(parts.vcpus.front(), parts.boot.registers);
 }
 
-base::Status add_platform(MachineParts& parts, Machine::Io io) {
+base::Status add_platform(MachineParts& parts, Machine::Io io, const PlatformState& state) {
   parts.platform = std::make_unique<PlatformDevices>(
-      PlatformDevices::Wiring{parts.vm, parts.memory, parts.latch, io.console},
-      TRY(PlatformDevices::power_on_state()));
+      PlatformDevices::Wiring{parts.vm, parts.memory, parts.latch, io.console}, state);
   return parts.platform->connect(parts.ports);
 }
 
-base::Status add_pci(MachineParts& parts, Machine::Io io) {
-  parts.pci = TRY(PciDevices::create({parts.memory, parts.msi_vectors, parts.doorbells, io.console},
-                                     parts.config));
+base::Status add_pci(MachineParts& parts, Machine::Io io, PciDevices::HostSide host_side,
+                     const PciState* saved) {
+  const PciDevices::Wiring wiring{parts.memory, parts.msi_vectors, parts.doorbells, io.console,
+                                  host_side};
+  parts.pci = TRY(PciDevices::create(wiring, parts.config, saved));
   return parts.pci->connect(parts.ports, parts.mmio);
 }
 
@@ -100,12 +109,24 @@ void add_threads(MachineParts& parts) {
 base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
                                                           Machine::Io io) {
   TRY(check_config(config));
-  auto parts = TRY(start_from_memory(config));
+  auto parts = TRY(start_from_memory(config, TRY(GuestRam::allocate(config.memory_bytes))));
   TRY(load_guest(*parts));
   TRY(parts->vm.create_interrupt_controllers());
   TRY(add_vcpus(*parts));
-  TRY(add_platform(*parts, io));
-  TRY(add_pci(*parts, io));
+  TRY(add_platform(*parts, io, TRY(PlatformDevices::power_on_state())));
+  TRY(add_pci(*parts, io, PciDevices::HostSide::kOpen, nullptr));
+  add_threads(*parts);
+  return parts;
+}
+
+base::Result<std::unique_ptr<MachineParts>> rebuild_machine(const MachineConfig& config,
+                                                            Machine::Io io, SavedParts saved) {
+  TRY(check_config(config));
+  auto parts = TRY(start_from_memory(config, std::move(saved.ram)));
+  TRY(parts->vm.create_interrupt_controllers());
+  for (const VcpuState& vcpu : saved.state.vcpus) TRY(add_vcpu(*parts, to_kvm(vcpu.cpuid)));
+  TRY(add_platform(*parts, io, saved.platform));
+  TRY(add_pci(*parts, io, saved.host_side, &saved.state.pci));
   add_threads(*parts);
   return parts;
 }

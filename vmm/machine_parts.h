@@ -11,6 +11,8 @@
 #include "vmm/kvm/kvm_system.h"
 #include "vmm/kvm/kvm_vcpu.h"
 #include "vmm/kvm/kvm_vm.h"
+#include "vmm/kvm/tsc.h"
+#include "vmm/kvm/vcpu_state.h"
 #include "vmm/machine.h"
 #include "vmm/pci_devices.h"
 #include "vmm/platform_devices.h"
@@ -46,6 +48,8 @@ struct MachineParts {
   std::unique_ptr<PciDevices> pci;
   BootPlan boot;
   std::vector<KvmVcpu> vcpus;
+  VcpuFacts vcpu_facts;
+  TscFacts tsc_facts;
   std::vector<std::unique_ptr<VcpuThread>> threads;
 };
 

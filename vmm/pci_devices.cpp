@@ -11,6 +11,7 @@
 #include "devices/net/user_net.h"
 #include "devices/net/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
+#include "vmm/absent_backends.h"
 #include "vmm/machine_layout.h"
 
 namespace stasis::vmm {
@@ -33,26 +34,50 @@ std::array<std::uint8_t, 6> mac_of(const std::string& machine_name) {
           static_cast<std::uint8_t>(hash)};
 }
 
+tl::unexpected<base::Error> differs(std::size_t slot, std::string_view configured,
+                                    std::string_view saved) {
+  return base::fail(base::ErrorKind::kInvalidArgument,
+                    fmt::format("PCI device {}: {} in the configuration, {} in the saved state; "
+                                "restore with the configuration it was saved with",
+                                slot + 1, configured, saved));
+}
+
 }  // namespace
 
-PciDevices::PciDevices(Wiring wiring)
-    : wiring_(wiring), root_({layout::kPciWindowStart, layout::kPciWindowSize}) {}
+PciDevices::PciDevices(Wiring wiring, const PciState* saved)
+    : wiring_(wiring),
+      saved_(saved),
+      root_({layout::kPciWindowStart, layout::kPciWindowSize},
+            saved != nullptr ? saved->root : devices::PciRootState{}) {}
 
 base::Result<std::unique_ptr<PciDevices>> PciDevices::create(Wiring wiring,
-                                                             const MachineConfig& config) {
-  std::unique_ptr<PciDevices> devices(new PciDevices(wiring));
+                                                             const MachineConfig& config,
+                                                             const PciState* saved) {
+  std::unique_ptr<PciDevices> devices(new PciDevices(wiring, saved));
   TRY(devices->make_loops(config));
-  if (config.rng) {
-    TRY(devices->add(nullptr, std::make_unique<devices::VirtioRng>(
-                                  devices::VirtioRng::Wiring{*devices->loop_})));
-  }
-  for (unsigned i = 0; i < config.disks.size(); ++i) {
-    TRY(devices->add_disk(config.disks[i], i, config.cpus));
-  }
-  if (config.net) TRY(devices->add_net(*config.net, config.name));
-  if (config.console.port == ConsoleConfig::Port::kVirtio) TRY(devices->add_console());
-  TRY(devices->root_.assign_bars());
+  TRY(devices->add_devices(config));
+  TRY(devices->finish_bus());
   return devices;
+}
+
+base::Status PciDevices::add_devices(const MachineConfig& config) {
+  if (config.rng) TRY(add_rng());
+  for (unsigned i = 0; i < config.disks.size(); ++i) {
+    TRY(add_disk(config.disks[i], i, config.cpus));
+  }
+  if (config.net) TRY(add_net(*config.net, config.name));
+  if (config.console.port == ConsoleConfig::Port::kVirtio) TRY(add_console());
+  return {};
+}
+
+/// Addresses are given out at power-on; a restored guest's are part of what it has set.
+base::Status PciDevices::finish_bus() {
+  if (saved_ == nullptr) return root_.assign_bars();
+  if (saved_->functions.size() > slots_.size()) {
+    return differs(slots_.size(), "nothing", kind_of(saved_->functions[slots_.size()].device));
+  }
+  saved_ = nullptr;
+  return {};
 }
 
 PciDevices::~PciDevices() {
@@ -69,45 +94,86 @@ base::Status PciDevices::make_loops(const MachineConfig& config) {
   return {};
 }
 
-base::Status PciDevices::add(std::shared_ptr<void> backend,
-                             std::unique_ptr<devices::VirtioDevice> device) {
+/// What the next device on the bus starts with.
+template <typename State>
+base::Result<State> PciDevices::device_state(State at_power_on) const {
+  if (saved_ == nullptr) return at_power_on;
+  if (slots_.size() >= saved_->functions.size()) {
+    return differs(slots_.size(), State::kName, "nothing");
+  }
+  const DeviceState& saved = saved_->functions[slots_.size()].device;
+  if (const auto* state = std::get_if<State>(&saved)) return *state;
+  return differs(slots_.size(), State::kName, kind_of(saved));
+}
+
+template <typename Device>
+base::Status PciDevices::add(std::shared_ptr<void> backend, std::unique_ptr<Device> device) {
+  const Device& saver = *device;
   // Together from here on, so that a failure takes them apart in the right order, too.
-  Slot slot{std::move(backend), std::move(device), nullptr};
+  Slot slot{std::move(backend), std::move(device), [&saver] { return DeviceState(saver.save()); },
+            nullptr};
   slot.transport = TRY(devices::VirtioPci::create(
-      {*slot.device, wiring_.memory, wiring_.vectors, wiring_.doorbells}));
+      {*slot.device, wiring_.memory, wiring_.vectors, wiring_.doorbells},
+      saved_ != nullptr ? saved_->functions[slots_.size()].transport : devices::VirtioPciState{}));
   TRY(root_.add(*slot.transport));
   slots_.push_back(std::move(slot));
   return {};
 }
 
+base::Status PciDevices::add_rng() {
+  const auto state = TRY(device_state(devices::VirtioRngState{}));
+  return add(nullptr,
+             std::make_unique<devices::VirtioRng>(devices::VirtioRng::Wiring{*loop_}, state));
+}
+
 base::Status PciDevices::add_disk(const DiskConfig& disk, unsigned index, unsigned cpus) {
+  const auto state = TRY(device_state(devices::VirtioBlkState{}));
   const std::string serial = disk.id.empty() ? fmt::format("disk{}", index) : disk.id;
-  std::shared_ptr<devices::RawImage> image =
-      TRY(devices::RawImage::open(disk.path, {.read_only = disk.read_only}, *disk_loop_));
+  std::shared_ptr<devices::BlockImage> image;
+  if (wiring_.host_side == HostSide::kAbsent) {
+    image = std::make_shared<AbsentDisk>(disk.read_only);
+  } else {
+    image = TRY(devices::RawImage::open(disk.path, {.read_only = disk.read_only}, *disk_loop_));
+  }
   auto device = std::make_unique<devices::VirtioBlk>(
-      devices::VirtioBlk::Wiring{*image, *disk_loop_, serial, std::min(cpus, kMaxDiskQueues)});
+      devices::VirtioBlk::Wiring{*image, *disk_loop_, serial, std::min(cpus, kMaxDiskQueues)},
+      state);
   return add(std::move(image), std::move(device));
 }
 
 base::Status PciDevices::add_net(const UserNetConfig& net, const std::string& machine_name) {
+  const auto state = TRY(device_state(devices::VirtioNetState{.mac = mac_of(machine_name)}));
   std::vector<devices::UserNetForward> forwards;
   for (const auto& forward : net.forwards) {
     forwards.push_back({forward.udp, forward.host_port, forward.guest_port});
   }
-  std::shared_ptr<devices::UserNet> network = TRY(devices::UserNet::create({*loop_}, forwards));
-  auto device =
-      std::make_unique<devices::VirtioNet>(devices::VirtioNet::Wiring{*loop_, *network, "net0"},
-                                           devices::VirtioNetState{.mac = mac_of(machine_name)});
+  std::shared_ptr<devices::NetBackend> network;
+  if (wiring_.host_side == HostSide::kAbsent) {
+    network = std::make_shared<AbsentNetwork>();
+  } else {
+    network = TRY(devices::UserNet::create({*loop_}, forwards));
+  }
+  auto device = std::make_unique<devices::VirtioNet>(
+      devices::VirtioNet::Wiring{*loop_, *network, "net0"}, state);
   return add(std::move(network), std::move(device));
 }
 
 base::Status PciDevices::add_console() {
+  auto state = TRY(device_state(devices::VirtioConsoleState{}));
   auto device = std::make_unique<devices::VirtioConsole>(
-      devices::VirtioConsole::Wiring{*loop_, wiring_.console_output});
+      devices::VirtioConsole::Wiring{*loop_, wiring_.console_output}, std::move(state));
   console_ = device.get();
   TRY(add(nullptr, std::move(device)));
   console_->set_config_notifier(slots_.back().transport.get());
   return {};
+}
+
+PciState PciDevices::save() const {
+  PciState state{root_.save(), {}};
+  for (const Slot& slot : slots_) {
+    state.functions.push_back({slot.save_device(), slot.transport->save()});
+  }
+  return state;
 }
 
 base::Status PciDevices::connect(devices::IoBus& ports, devices::IoBus& memory) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "devices/pci/pci_root.h"
 #include "devices/virtio/virtio_pci.h"
 #include "vmm/machine_config.h"
+#include "vmm/machine_state.h"
 
 namespace stasis::vmm {
 
@@ -23,16 +25,25 @@ namespace stasis::vmm {
 /// Threads: the controlling thread, while no vCPU runs.
 class PciDevices {
  public:
+  /// Whether there is anything behind the devices.
+  enum class HostSide {
+    kOpen,    ///< the disks and networks of the configuration
+    kAbsent,  ///< nothing: for a machine that never runs and must not disturb one that does
+  };
   struct Wiring {
     const base::GuestMemory& memory;
     devices::MsiVectors& vectors;
     devices::Doorbells& doorbells;
     devices::ByteSink& console_output;  ///< for a virtio console
+    HostSide host_side = HostSide::kOpen;
   };
 
   /// Opens disks and networks, places everything on the bus. Errors name what could not be opened.
+  /// With a `saved` state everything is as it was then; kInvalidArgument names the device that
+  /// state and configuration do not agree about.
   static base::Result<std::unique_ptr<PciDevices>> create(Wiring wiring,
-                                                          const MachineConfig& config);
+                                                          const MachineConfig& config,
+                                                          const PciState* saved = nullptr);
 
   PciDevices(const PciDevices&) = delete;
   PciDevices& operator=(const PciDevices&) = delete;
@@ -50,6 +61,9 @@ class PciDevices {
   base::Status pause();
   void resume();
 
+  /// While the loops are parked or not started.
+  PciState save() const;
+
   /// Null when the configuration has no virtio console.
   devices::VirtioConsole* console() const { return console_; }
 
@@ -58,17 +72,25 @@ class PciDevices {
   struct Slot {
     std::shared_ptr<void> backend;  // an image or a network; may be null
     std::unique_ptr<devices::VirtioDevice> device;
+    std::function<DeviceState()> save_device;
     std::unique_ptr<devices::VirtioPci> transport;
   };
 
-  explicit PciDevices(Wiring wiring);
-  base::Status add(std::shared_ptr<void> backend, std::unique_ptr<devices::VirtioDevice> device);
+  PciDevices(Wiring wiring, const PciState* saved);
+  base::Status add_devices(const MachineConfig& config);
+  template <typename State>
+  base::Result<State> device_state(State at_power_on) const;
+  template <typename Device>
+  base::Status add(std::shared_ptr<void> backend, std::unique_ptr<Device> device);
+  base::Status add_rng();
   base::Status add_disk(const DiskConfig& disk, unsigned index, unsigned cpus);
   base::Status add_net(const UserNetConfig& net, const std::string& machine_name);
   base::Status add_console();
+  base::Status finish_bus();
   base::Status make_loops(const MachineConfig& config);
 
   const Wiring wiring_;
+  const PciState* saved_;  // until `create` is done
   std::unique_ptr<devices::EventLoop> loop_;
   std::unique_ptr<devices::EventLoop> disk_loop_;  // null without disks
   devices::PciRoot root_;

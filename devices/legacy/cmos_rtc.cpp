@@ -228,6 +228,21 @@ CmosRtc::State CmosRtc::after_reset(State state) {
   return state;
 }
 
+CmosRtc::State CmosRtc::set_back(State state, std::int64_t nanoseconds) {
+  std::int64_t seconds = nanoseconds / kNanoseconds;
+  std::int64_t rest = std::int64_t{state.offset_nanoseconds} - nanoseconds % kNanoseconds;
+  if (rest < 0) {
+    rest += kNanoseconds;
+    ++seconds;
+  } else if (rest >= kNanoseconds) {
+    rest -= kNanoseconds;
+    --seconds;
+  }
+  state.offset_nanoseconds = static_cast<std::uint32_t>(rest);
+  state.offset_seconds = std::clamp(state.offset_seconds - seconds, -kOffsetLimit, kOffsetLimit);
+  return state;
+}
+
 CmosRtc::State CmosRtc::save() const {
   const std::lock_guard lock(mutex_);
   return state_;

@@ -78,6 +78,10 @@ class CmosRtc final : public ByteIoHandler {
   /// What a machine reset leaves of `state`: all that the battery keeps, without interrupt enables.
   static State after_reset(State state);
 
+  /// `state` with its time set back by `nanoseconds` (which may be negative): for a clock that
+  /// shall not have gone on while nobody looked.
+  static State set_back(State state, std::int64_t nanoseconds);
+
   std::string_view name() const override { return "cmos-rtc"; }
   State save() const;
 

@@ -3,40 +3,15 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <mutex>
 #include <thread>
 
 #include "base/check.h"
+#include "tests/kvm/test_machine.h"
 
 namespace stasis::vmm {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// What the guest printed.
-class Transcript final : public devices::ByteSink {
- public:
-  void write(std::span<const std::uint8_t> bytes) override {
-    const std::lock_guard lock(mutex_);
-    text_.append(bytes.begin(), bytes.end());
-  }
-  std::string text() const {
-    const std::lock_guard lock(mutex_);
-    return text_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::string text_;
-};
-
-MachineConfig guest(const std::string& name) {
-  MachineConfig config;
-  config.kernel = std::string(std::getenv("STASIS_GUESTS")) + "/" + name + ".elf";
-  config.cmdline = "console=ttyS0";
-  return config;
-}
 
 struct ScratchDisk {
   ScratchDisk() {

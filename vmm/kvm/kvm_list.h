@@ -21,10 +21,21 @@ struct KvmListHeader {
   std::uint32_t padding;
 };
 
+inline constexpr unsigned long kKvmGetMsrIndexList = _IOWR(KVMIO, 0x02, std::uint32_t);
 inline constexpr unsigned long kKvmGetSupportedCpuid = _IOWR(KVMIO, 0x05, KvmListHeader);
 inline constexpr unsigned long kKvmSetGsiRouting = _IOW(KVMIO, 0x6a, KvmListHeader);
+inline constexpr unsigned long kKvmGetMsrs = _IOWR(KVMIO, 0x88, KvmListHeader);
 inline constexpr unsigned long kKvmSetMsrs = _IOW(KVMIO, 0x89, KvmListHeader);
 inline constexpr unsigned long kKvmSetCpuid2 = _IOW(KVMIO, 0x90, KvmListHeader);
+
+/// kvm_xsave without what may follow: the same trap.
+struct KvmXsaveArea {
+  std::uint32_t region[1024];
+};
+
+inline constexpr unsigned long kKvmGetXsave = _IOR(KVMIO, 0xa4, KvmXsaveArea);
+inline constexpr unsigned long kKvmSetXsave = _IOW(KVMIO, 0xa5, KvmXsaveArea);
+inline constexpr unsigned long kKvmGetXsave2 = _IOR(KVMIO, 0xcf, KvmXsaveArea);
 
 /// A header and its entries, as those requests take them.
 template <typename Entry>

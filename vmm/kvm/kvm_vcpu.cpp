@@ -18,11 +18,11 @@ base::Status set_cpuid(const base::Fd& vcpu, const std::vector<kvm_cpuid_entry2>
 }  // namespace
 
 base::Result<KvmVcpu> KvmVcpu::create(const KvmSystem& system, const KvmVm& vm, unsigned id,
-                                      const std::vector<kvm_cpuid_entry2>& cpuid) {
+                                      std::vector<kvm_cpuid_entry2> cpuid) {
   base::Fd fd = TRY(vm.create_vcpu(id));
   base::Mapping run = TRY(base::Mapping::shared(fd, TRY(system.run_size())));
   TRY(set_cpuid(fd, cpuid));
-  return KvmVcpu(std::move(fd), std::move(run));
+  return KvmVcpu(std::move(fd), std::move(run), std::move(cpuid));
 }
 
 int KvmVcpu::run() const {

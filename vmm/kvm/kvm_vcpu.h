@@ -17,7 +17,7 @@ class KvmVcpu {
  public:
   /// Creates vCPU `id` and gives it `cpuid`, which comes before everything else (T14).
   static base::Result<KvmVcpu> create(const KvmSystem& system, const KvmVm& vm, unsigned id,
-                                      const std::vector<kvm_cpuid_entry2>& cpuid);
+                                      std::vector<kvm_cpuid_entry2> cpuid);
 
   /// KVM_RUN once; 0, or the error number (EINTR when asked to exit).
   int run() const;
@@ -32,13 +32,18 @@ class KvmVcpu {
   /// Why the last `run` returned.
   kvm_run& exit() const { return *reinterpret_cast<kvm_run*>(run_.data()); }
 
+  /// What `create` was given: KVM itself changes a few bits at run time (OSXSAVE, for one).
+  const std::vector<kvm_cpuid_entry2>& cpuid() const { return cpuid_; }
+
   const base::Fd& fd() const { return fd_; }
 
  private:
-  KvmVcpu(base::Fd fd, base::Mapping run) : fd_(std::move(fd)), run_(std::move(run)) {}
+  KvmVcpu(base::Fd fd, base::Mapping run, std::vector<kvm_cpuid_entry2> cpuid)
+      : fd_(std::move(fd)), run_(std::move(run)), cpuid_(std::move(cpuid)) {}
 
   base::Fd fd_;
   base::Mapping run_;
+  std::vector<kvm_cpuid_entry2> cpuid_;
 };
 
 }  // namespace stasis::vmm

@@ -32,7 +32,7 @@ base::Status KvmVm::enable_capability(std::uint32_t capability, std::uint64_t ar
 
 /// What makes a later save complete: pending exceptions keep their payload (CR2, DR6), a pending
 /// triple fault is not lost, and APIC ids keep their 32-bit layout in saved local APICs.
-base::Status KvmVm::enable_optional_capabilities() const {
+base::Status KvmVm::enable_optional_capabilities() {
   if (check(KVM_CAP_EXCEPTION_PAYLOAD) > 0) {
     TRY(enable_capability(KVM_CAP_EXCEPTION_PAYLOAD, 1, "KVM_CAP_EXCEPTION_PAYLOAD"));
   }
@@ -43,6 +43,7 @@ base::Status KvmVm::enable_optional_capabilities() const {
     TRY(enable_capability(KVM_CAP_X2APIC_API,
                           KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
                           "KVM_CAP_X2APIC_API"));
+    wide_apic_ids_ = true;
   }
   return {};
 }

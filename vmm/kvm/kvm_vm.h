@@ -34,6 +34,9 @@ class KvmVm {
   /// KVM_CREATE_VCPU with APIC id `id`.
   base::Result<base::Fd> create_vcpu(unsigned id) const;
 
+  /// Whether saved local APICs have 32-bit ids (KVM_CAP_X2APIC_API, T16).
+  bool has_wide_apic_ids() const { return wide_apic_ids_; }
+
   /// KVM_CHECK_EXTENSION on the VM; 0 when absent.
   int check(int capability) const;
 
@@ -43,9 +46,10 @@ class KvmVm {
   explicit KvmVm(base::Fd fd) : fd_(std::move(fd)) {}
   base::Status enable_capability(std::uint32_t capability, std::uint64_t argument,
                                  const char* what) const;
-  base::Status enable_optional_capabilities() const;
+  base::Status enable_optional_capabilities();
 
   base::Fd fd_;
+  bool wide_apic_ids_ = false;
 };
 
 }  // namespace stasis::vmm
