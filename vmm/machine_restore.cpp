@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "vmm/host_needs.h"
 #include "vmm/machine_builder.h"
 #include "vmm/machine_layout.h"
 
@@ -144,6 +145,7 @@ base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig&
                                                             Machine::Io io,
                                                             const Restore& restore) {
   TRY(check_fits(config, restore.state));
+  TRY(check_host(TRY(KvmSystem::open()), host_needs(restore.state)));
   GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
   TRY(restore.ram.fill(ram.regions()));
   PlatformState platform = restore.state.platform;

@@ -39,7 +39,7 @@ void set_field(MsixEntryState& entry, std::uint64_t offset, std::uint32_t value)
 }  // namespace
 
 base::Result<std::unique_ptr<MsixTable>> MsixTable::create(MsiVectors& vectors, unsigned count,
-                                                           State state) {
+                                                           State state, bool bus_master) {
   if (state.entries.empty()) state.entries.resize(count);
   if (state.entries.size() != count) {
     return base::fail(base::ErrorKind::kCorrupt,
@@ -49,11 +49,14 @@ base::Result<std::unique_ptr<MsixTable>> MsixTable::create(MsiVectors& vectors, 
   }
   std::vector<std::unique_ptr<MsiVector>> made;
   for (unsigned i = 0; i < count; ++i) made.push_back(TRY(vectors.make_vector()));
-  return std::unique_ptr<MsixTable>(new MsixTable(std::move(made), std::move(state)));
+  return std::unique_ptr<MsixTable>(new MsixTable(std::move(made), std::move(state), bus_master));
 }
 
-MsixTable::MsixTable(std::vector<std::unique_ptr<MsiVector>> vectors, State state)
-    : state_(std::move(state)), vectors_(std::move(vectors)), routed_(vectors_.size()) {
+MsixTable::MsixTable(std::vector<std::unique_ptr<MsiVector>> vectors, State state, bool bus_master)
+    : state_(std::move(state)),
+      bus_master_(bus_master),
+      vectors_(std::move(vectors)),
+      routed_(vectors_.size()) {
   // Routes are not part of what KVM saves (they are ours to rebuild).
   for (unsigned i = 0; i < count(); ++i) {
     if (can_send(i)) update(i);

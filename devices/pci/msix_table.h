@@ -50,10 +50,10 @@ class MsixTable {
   static constexpr unsigned kMaxVectors = 256;  ///< ours: the table is one page
 
   /// `count` sources from `vectors`, asked for in order; a state that has no entries is a reset
-  /// one. Entries that can send are routed at once. Errors: the state has another number of
-  /// entries, or a source could not be had.
+  /// one. Entries that can send are routed at once; `bus_master` is as in `set_bus_master`. Errors:
+  /// the state has another number of entries, or a source could not be had.
   static base::Result<std::unique_ptr<MsixTable>> create(MsiVectors& vectors, unsigned count,
-                                                         State state = {});
+                                                         State state = {}, bool bus_master = true);
 
   unsigned count() const { return static_cast<unsigned>(vectors_.size()); }
 
@@ -82,14 +82,14 @@ class MsixTable {
   State save() const;
 
  private:
-  MsixTable(std::vector<std::unique_ptr<MsiVector>> vectors, State state);
+  MsixTable(std::vector<std::unique_ptr<MsiVector>> vectors, State state, bool bus_master);
   bool can_send(unsigned vector) const;
   void update(unsigned vector);
   void update_all();
 
   mutable std::mutex mutex_;
   State state_;
-  bool bus_master_ = true;
+  bool bus_master_;
   std::vector<std::unique_ptr<MsiVector>> vectors_;
   std::vector<std::optional<MsiMessage>> routed_;  // what each vector was last told
 };

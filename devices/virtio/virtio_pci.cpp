@@ -76,10 +76,10 @@ base::Result<std::unique_ptr<VirtioPci>> VirtioPci::create(Wiring wiring, State 
       VirtioPciRegisters::create({offered_features(device.offered_features()), sizes, count + 1},
                                  wiring.memory, std::move(state.registers));
   if (!registers) return base::fail(registers.error().with_context(device.name()));
-  auto msix = TRY(MsixTable::create(wiring.vectors, count + 1, std::move(state.msix)));
   PciConfigSpace config(virtio_pci_identity(device.device_type()), state.config);
   add_virtio_pci_capabilities(config, count);
-  msix->set_bus_master(config.bus_master());
+  auto msix =
+      TRY(MsixTable::create(wiring.vectors, count + 1, std::move(state.msix), config.bus_master()));
   std::vector<base::Fd> kicks;
   for (unsigned i = 0; i < count; ++i) kicks.push_back(TRY(base::make_eventfd()));
   base::Fd restart = TRY(base::make_eventfd(registers->is_driver_ok() ? 1 : 0));

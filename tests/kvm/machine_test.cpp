@@ -1,7 +1,5 @@
 #include "vmm/machine.h"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <thread>
 
@@ -12,15 +10,6 @@ namespace stasis::vmm {
 namespace {
 
 using namespace std::chrono_literals;
-
-struct ScratchDisk {
-  ScratchDisk() {
-    STASIS_CHECK(::close(::mkstemp(path.data())) == 0);
-    STASIS_CHECK(::truncate(path.c_str(), 1 << 20) == 0);
-  }
-  ~ScratchDisk() { ::unlink(path.c_str()); }
-  std::string path = "/tmp/stasis-disk-XXXXXX";
-};
 
 TEST_CASE("a guest runs to its own end") {
   Transcript console;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -50,6 +52,16 @@ inline MachineConfig guest(const std::string& name) {
   return config;
 }
 
+/// A raw disk of 1 MiB.
+struct ScratchDisk {
+  ScratchDisk() {
+    STASIS_CHECK(::close(::mkstemp(path.data())) == 0);
+    STASIS_CHECK(::truncate(path.c_str(), 1 << 20) == 0);
+  }
+  ~ScratchDisk() { ::unlink(path.c_str()); }
+  std::string path = "/tmp/stasis-disk-XXXXXX";
+};
+
 /// A copy of a machine's memory.
 class RamCopy final : public RamSource {
  public:
@@ -73,7 +85,6 @@ class RamCopy final : public RamSource {
 
 /// All of a machine at one moment.
 struct Saved {
-  explicit Saved(Machine& machine) : Saved(machine, machine.pause().value()) {}
   Saved(Machine& machine, const PausedMachine& paused)
       : state(machine.save(paused).value()), ram(machine.ram(paused)) {}
 

@@ -108,5 +108,37 @@ TEST_CASE("validate has the last word") {
   CHECK(back.error().message() == "sample: small: 99 is not a value");
 }
 
+TEST_CASE("the first difference of two items is told with its path") {
+  Sample other = kFull;
+  const auto told = [&] { return first_difference(encode_state(other), encode_state(kFull)); };
+  CHECK_FALSE(told());
+  SECTION("a number") {
+    other.negative = 5;
+    CHECK(told() == "fields: negative: 5, not -5");
+  }
+  SECTION("a byte") {
+    other.bytes[2] = 0xAB;
+    CHECK(told() == "fields: bytes: byte 0x2: 0xab, not 0x03");
+  }
+  SECTION("an item of a list") {
+    other.inner[1].x = 9;
+    CHECK(told() == "fields: inner: 1: x: 9, not 2");
+  }
+  SECTION("the length of a list") {
+    other.inner.pop_back();
+    CHECK(told() == "fields: inner: 1 items, not 2");
+  }
+  SECTION("a field that only one has") {
+    other.maybe.reset();
+    CHECK(told() == "fields: maybe: missing");
+    CHECK(first_difference(encode_state(kFull), encode_state(other)) ==
+          "fields: maybe: not expected");
+  }
+  SECTION("what is not CBOR") {
+    const std::vector<std::uint8_t> rubbish{0xFF};
+    CHECK(first_difference(rubbish, encode_state(kFull)) == "not CBOR");
+  }
+}
+
 }  // namespace
 }  // namespace stasis::base

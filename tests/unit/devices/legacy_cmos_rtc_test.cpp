@@ -219,6 +219,23 @@ TEST_CASE("rtc: the host's clock is about now") {
   CHECK(CmosRtc::host_clock()().tv_sec >= 1'700'000'000);
 }
 
+TEST_CASE("rtc: a clock set back goes on where it was, to the nanosecond") {
+  Bench bench;
+  bench.rtc = bench.make({.offset_seconds = 100, .offset_nanoseconds = 250'000'000});
+  const CmosRtcState before = bench.rtc->save();
+  const CmosRtcState later = CmosRtc::set_back(before, 3'600'400'000'000);
+  CHECK(later.offset_seconds == 100 - 3601);
+  CHECK(later.offset_nanoseconds == 850'000'000);
+  CHECK(later.validate());
+  CHECK(CmosRtc::set_back(later, -3'600'400'000'000) == before);
+}
+
+TEST_CASE("rtc: a clock set back too far stops at the limit") {
+  CmosRtcState state;
+  for (int i = 0; i < 10'000; ++i) state = CmosRtc::set_back(state, INT64_MAX);
+  CHECK(state.validate());
+}
+
 TEST_CASE("rtc: a state out of range is refused") {
   CmosRtcState state;
   SECTION("index") {

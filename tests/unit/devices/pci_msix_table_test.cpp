@@ -151,6 +151,19 @@ TEST_CASE_METHOD(Table, "a restored table routes what can send and keeps what wa
   CHECK(fresh.at(1).signals == 1);
 }
 
+TEST_CASE_METHOD(Table, "what waits for bus mastering still waits after a restore") {
+  msix->set_control(kEnable);
+  mask(1, false);
+  msix->set_bus_master(false);
+  msix->signal(1);
+  testing::FakeMsiVectors fresh;
+  const auto restored = MsixTable::create(fresh, 3, msix->save(), false).value();
+  CHECK(restored->save() == msix->save());
+  CHECK(fresh.at(1).signals == 0);
+  restored->set_bus_master(true);
+  CHECK(fresh.at(1).signals == 1);
+}
+
 TEST_CASE_METHOD(Table, "a state with another number of vectors is refused") {
   testing::FakeMsiVectors fresh;
   CHECK_FALSE(MsixTable::create(fresh, 4, msix->save()));
