@@ -47,6 +47,14 @@ base::Result<Manifest> load_from(const base::Fd& folder, const std::string& id) 
   return in_file({ErrorKind::kCorrupt, fmt::format("belongs to snapshot {}", manifest->info.id)});
 }
 
+/// A new manifest that a writer which was killed did not put in place.
+void remove_new_manifest(const base::Fd& folder, const FileOps& ops) {
+  struct stat status {};
+  if (::fstatat(folder.get(), kNewManifestFile, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    ops.remove(folder.get(), kNewManifestFile, 0);
+  }
+}
+
 base::Status verify_file(const base::Fd& folder, const Manifest& manifest, const FileRecord& record,
                          VerifyProgress& progress) {
   const bool is_ram = record.name == kRawRamFile || record.name == kZstdRamFile;
@@ -98,7 +106,7 @@ base::Status SnapshotStore::remove_leftovers() const {
       remove_if_abandoned(name);
     } else if (is_uuid(name)) {
       const auto folder = open_folder(name);
-      if (folder) ops_->remove(folder->get(), kNewManifestFile, 0);  // usually there is none
+      if (folder) remove_new_manifest(*folder, *ops_);
     }
   }
   return {};
@@ -174,7 +182,7 @@ base::Status SnapshotStore::rewrite(const Manifest& manifest) const {
   const std::string& id = manifest.info.id;
   const auto write = [&]() -> base::Status {
     const auto folder = TRY(open_folder(id));
-    ops_->remove(folder.get(), kNewManifestFile, 0);  // of a writer that was killed; usually none
+    remove_new_manifest(folder, *ops_);
     const std::string text = TRY(encode_manifest(manifest));
     TRY(write_durable_file(folder, kNewManifestFile, std::as_bytes(std::span(text)), *ops_));
     if (ops_->rename(folder.get(), kNewManifestFile, kManifestFile) < 0 ||

@@ -15,6 +15,7 @@ struct StoredRam {
   void store(const RamCaptureOptions& options) {
     manifest = small_manifest(new_id());
     manifest.files = capture_into(scratch.open(), ram, options).files;
+    wait_for_new_times();
   }
   RamImage open() const {
     auto image = RamImage::open(scratch.open(), manifest);

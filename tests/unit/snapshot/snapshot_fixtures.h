@@ -27,11 +27,13 @@
 
 namespace stasis::snapshot {
 
-/// A folder that goes with the test.
+/// A folder that goes with the test. In memory where there is such a place: tests make thousands of
+/// files durable.
 class ScratchFolder {
  public:
-  explicit ScratchFolder(const std::string& parent = "/tmp")
-      : path_(parent + "/stasis-test-XXXXXX") {
+  ScratchFolder()
+      : path_(std::string(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") +
+              "/stasis-test-XXXXXX") {
     REQUIRE(::mkdtemp(path_.data()) != nullptr);
   }
   ~ScratchFolder() { std::filesystem::remove_all(path_); }
@@ -115,6 +117,12 @@ class CountingObserver : public WorkObserver {
   std::uint64_t total_ = 0;
   bool is_cancelled_ = false;
 };
+
+/// Files written from here on have another time than those before: the kernel's clock for them
+/// ticks once in up to 10 ms.
+inline void wait_for_new_times() {
+  ::usleep(20'000);
+}
 
 inline std::string new_id() {
   return *make_uuid();
