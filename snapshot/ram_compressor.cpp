@@ -24,6 +24,7 @@ int RamCompressor::write(BlockDigests& blocks) {
 
 int RamCompressor::write_batches(BlockDigests& blocks, CompressorCrew& crew) {
   for (std::uint64_t batch = 0; batch < crew.batch_count(); ++batch) {
+    if (!watch_.goes_on()) return ECANCELED;
     const std::uint64_t start = batch * kBatchBytes;
     const std::uint64_t size = std::min(kBatchBytes, contents_.stored_bytes() - start);
     bool has_memory = true;

@@ -32,15 +32,16 @@ struct StateFile {
 
 }  // namespace
 
-std::vector<std::uint8_t> encode_state_file(const std::vector<StateFileSection>& sections) {
+std::vector<std::uint8_t> encode_state_file(const std::vector<vmm::StateSection>& sections) {
   StateFile file;
   for (const auto& section : sections) file.sections.push_back({section.name, section.cbor});
   return base::encode_state(file);
 }
 
-base::Result<std::vector<StateFileSection>> decode_state_file(std::span<const std::uint8_t> bytes) {
+base::Result<std::vector<vmm::StateSection>> decode_state_file(
+    std::span<const std::uint8_t> bytes) {
   auto file = TRY(base::decode_state<StateFile>(bytes));
-  std::vector<StateFileSection> sections;
+  std::vector<vmm::StateSection> sections;
   for (auto& record : file.sections) {
     sections.push_back({std::move(record.name), std::move(record.cbor)});
   }

@@ -1,0 +1,265 @@
+#include "snapshot/ram_capture.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "snapshot/fork_policy.h"
+#include "snapshot/ram_image.h"
+#include "tests/unit/snapshot/snapshot_fixtures.h"
+
+namespace stasis::snapshot {
+namespace {
+
+using base::ErrorKind;
+
+/// What a writer sees of itself, seen from its own calls; in memory shared with the test.
+struct WriterFacts {
+  std::atomic<pid_t> process{0};
+  std::atomic<unsigned> open_files{0};
+  std::atomic<int> nice{0};
+  std::atomic<bool> hold{false};  ///< the writer waits at its first write
+};
+
+class WatchingOps : public FileOps {
+ public:
+  WatchingOps() {
+    void* memory =
+        ::mmap(nullptr, sizeof *facts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    facts = new (memory) WriterFacts;
+  }
+  ~WatchingOps() override { ::munmap(facts, sizeof *facts); }
+  WatchingOps(const WatchingOps&) = delete;
+  WatchingOps& operator=(const WatchingOps&) = delete;
+
+  ssize_t write_at(int file, const void* data, std::size_t size,
+                   std::uint64_t offset) const override {
+    unsigned open_files = 0;
+    for (int fd = 3; fd < 100; ++fd) open_files += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
+    facts->open_files = open_files;
+    facts->nice = ::nice(0);
+    facts->process = ::getpid();
+    while (facts->hold) ::usleep(1000);
+    return FileOps::write_at(file, data, size, offset);
+  }
+  std::uint64_t free_bytes(int file) const override {
+    return free_limit != 0 ? free_limit : FileOps::free_bytes(file);
+  }
+  pid_t wait_for_writer() const {
+    while (facts->process == 0) ::usleep(1000);
+    return facts->process;
+  }
+
+  WriterFacts* facts = nullptr;
+  std::uint64_t free_limit = 0;
+};
+
+struct Capture {
+  ScratchFolder scratch;
+  PlainRam ram;
+  WatchingOps ops;
+  CountingObserver observer;
+  std::unique_ptr<RamCapture> capture;
+
+  void start(const RamCaptureOptions& options) {
+    auto prepared = prepare_ram_capture(scratch.open(), ram.size(), options, ops);
+    REQUIRE(prepared);
+    capture = std::move(*prepared);
+    REQUIRE(capture->capture(ram.regions(), observer));
+  }
+};
+
+/// Not so when it has ended and nobody has asked for its status.
+bool is_alive(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const auto end_of_name = text.rfind(')');  // proc(5): the state follows
+  return end_of_name != std::string::npos && text[end_of_name + 2] != 'Z';
+}
+
+TEST_CASE_METHOD(Capture,
+                 "fork: the image is of the instant, whatever the guest writes afterwards") {
+  const auto level = GENERATE(std::optional<int>(), std::optional<int>(3));
+  ram.fill();
+  const auto before = ram.copy();
+  ops.facts->hold = true;
+  start({Engine::kFork, level});
+  CHECK(capture->engine() == "fork");
+  ram.fill(77);
+  ops.facts->hold = false;
+  const auto result = capture->finish(observer);
+  REQUIRE(result);
+  Manifest manifest = small_manifest(new_id());
+  manifest.files = result->files;
+  const PlainRam restored;
+  const auto image = RamImage::open(scratch.open(), manifest);
+  REQUIRE((image && image->fill(restored.regions())));
+  CHECK(restored.copy() == before);
+}
+
+TEST_CASE_METHOD(Capture, "fork: the child has the image's files open and nothing else") {
+  // Descriptors of KVM or locks of disks that it kept would live on with it (T33).
+  ram.fill();
+  const auto pipe = base::make_eventfd();
+  const auto high = base::Fd(::fcntl(pipe->get(), F_DUPFD_CLOEXEC, 90));
+  start({Engine::kFork, std::nullopt});
+  REQUIRE(capture->finish(observer));
+  CHECK(ops.facts->process != ::getpid());
+  CHECK(ops.facts->open_files == 2);
+  CHECK(ops.facts->nice > ::nice(0));
+}
+
+TEST_CASE_METHOD(Capture, "fork: cancelled, the child is gone when finish returns") {
+  ram.fill();
+  ops.facts->hold = true;
+  start({Engine::kFork, std::nullopt});
+  const pid_t child = ops.wait_for_writer();
+  observer.is_cancelled_ = true;
+  const auto result = capture->finish(observer);
+  REQUIRE_FALSE(result);
+  CHECK(result.error().kind() == ErrorKind::kCancelled);
+  CHECK_FALSE(is_alive(child));
+}
+
+TEST_CASE_METHOD(Capture, "fork: a child that is killed is an error, with a remedy") {
+  ram.fill();
+  ops.facts->hold = true;
+  start({Engine::kFork, std::nullopt});
+  ::kill(ops.wait_for_writer(), SIGKILL);
+  const auto result = capture->finish(observer);
+  REQUIRE_FALSE(result);
+  CHECK(result.error().kind() == ErrorKind::kOutOfResources);
+  CHECK(result.error().message().find("stop-and-copy") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Capture, "fork: the child ends with its parent") {
+  const auto level = GENERATE(std::optional<int>(), std::optional<int>(3));
+  ram.fill();
+  ops.facts->hold = true;
+  const pid_t machine = ::fork();
+  REQUIRE(machine >= 0);
+  if (machine == 0) {
+    CountingObserver none;
+    auto prepared = prepare_ram_capture(scratch.open(), ram.size(), {Engine::kFork, level}, ops);
+    if (prepared) static_cast<void>((*prepared)->capture(ram.regions(), none));
+    ops.wait_for_writer();
+    ::kill(::getpid(), SIGKILL);
+  }
+  const pid_t child = ops.wait_for_writer();
+  REQUIRE(::waitpid(machine, nullptr, 0) == machine);
+  ops.facts->hold = false;
+  for (int i = 0; i < 500 && is_alive(child); ++i) ::usleep(10'000);
+  CHECK_FALSE(is_alive(child));
+  CHECK(std::filesystem::file_size(scratch.path("ram.index")) == 0);
+}
+
+TEST_CASE_METHOD(Capture, "fork: nobody who waits for any child finds ours, nor hears of its end") {
+  ram.fill();
+  static std::atomic<int> signals{0};
+  const auto before = ::signal(SIGCHLD, [](int) { ++signals; });
+  start({Engine::kFork, 1});
+  ops.wait_for_writer();
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+  CHECK(errno == ECHILD);
+  REQUIRE(capture->finish(observer));
+  CHECK(signals == 0);
+  ::signal(SIGCHLD, before);
+}
+
+TEST_CASE_METHOD(Capture, "fork: memory that is shared is refused, stop-and-copy takes it") {
+  auto shared = base::Mapping::shared_anonymous(16 * kPageBytes);
+  REQUIRE(shared);
+  shared->bytes()[5] = std::byte{1};
+  const std::vector<base::MemoryRegion> regions{{{0}, shared->bytes()}};
+  {
+    const ScratchFolder other;
+    auto fork = *prepare_ram_capture(other.open(), shared->size(), {Engine::kFork, std::nullopt});
+    REQUIRE(fork->capture(regions, observer));
+    const auto result = fork->finish(observer);
+    REQUIRE_FALSE(result);
+    CHECK(result.error().kind() == ErrorKind::kUnsupported);
+  }
+  auto copy =
+      *prepare_ram_capture(scratch.open(), shared->size(), {Engine::kStopAndCopy, std::nullopt});
+  REQUIRE(copy->capture(regions, observer));
+  const auto result = copy->finish(observer);
+  REQUIRE(result);
+  CHECK(result->captured_bytes == kPageBytes);
+}
+
+TEST_CASE_METHOD(Capture, "stop-and-copy: cancelled while it writes") {
+  const auto level = GENERATE(std::optional<int>(), std::optional<int>(3));
+  ram.fill();
+  observer.is_cancelled_ = true;
+  auto prepared =
+      *prepare_ram_capture(scratch.open(), ram.size(), {Engine::kStopAndCopy, level}, ops);
+  const auto captured = prepared->capture(ram.regions(), observer);
+  REQUIRE_FALSE(captured);
+  CHECK(captured.error().kind() == ErrorKind::kCancelled);
+}
+
+TEST_CASE_METHOD(Capture, "too little room is noticed before anything is written") {
+  const auto engine = GENERATE(Engine::kFork, Engine::kStopAndCopy);
+  ram.fill();
+  ops.free_limit = 100 * kPageBytes;
+  auto prepared = *prepare_ram_capture(scratch.open(), ram.size(), {engine, std::nullopt}, ops);
+  auto captured = prepared->capture(ram.regions(), observer);
+  if (captured) captured = prepared->finish(observer).map([](const auto&) {});
+  REQUIRE_FALSE(captured);
+  CHECK(captured.error().kind() == ErrorKind::kOutOfResources);
+  CHECK(captured.error().message().find("free") != std::string::npos);
+  CHECK(ops.facts->process == 0);
+}
+
+TEST_CASE_METHOD(Capture, "progress ends at all of what is stored") {
+  const auto engine = GENERATE(Engine::kFork, Engine::kStopAndCopy);
+  const auto level = GENERATE(std::optional<int>(), std::optional<int>(1));
+  ram.fill();
+  start({engine, level});
+  const auto result = capture->finish(observer);
+  REQUIRE(result);
+  CHECK(observer.done_ == result->captured_bytes);
+  CHECK(observer.total_ == result->captured_bytes);
+  CHECK(result->captured_bytes % kPageBytes == 0);
+}
+
+TEST_CASE_METHOD(Capture, "every level compresses, and stock zstd reads it back") {
+  const PlainRam small(64, 64);
+  small.fill();
+  for (int level = 1; level <= 19; ++level) {
+    INFO("level " << level);
+    const ScratchFolder other;
+    const auto result = capture_into(other.open(), small, {Engine::kStopAndCopy, level});
+    CHECK(result.stored_bytes < result.captured_bytes);
+    const std::string packed = other.path("packed");
+    REQUIRE(std::system(("zstd -q -d " + other.path("ram.zst") + " -o " + packed).c_str()) == 0);
+    CHECK(std::filesystem::file_size(packed) == result.captured_bytes);
+  }
+  for (const int level : {0, 20, -5}) {
+    const auto refused = prepare_ram_capture(scratch.open(), ram.size(), {Engine::kFork, level});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind() == ErrorKind::kInvalidArgument);
+  }
+}
+
+TEST_CASE("a fork that strict accounting would refuse is foreseen") {
+  constexpr std::string_view kMeminfo =
+      "MemTotal:       16000000 kB\nCommitLimit:     9000000 kB\nCommitted_AS:    8000000 kB\n";
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+  CHECK_FALSE(why_fork_would_fail(64 * kGiB, "0\n", kMeminfo));
+  CHECK_FALSE(why_fork_would_fail(64 * kGiB, "1\n", kMeminfo));
+  CHECK_FALSE(why_fork_would_fail(kGiB / 2, "2\n", kMeminfo));
+  CHECK_FALSE(why_fork_would_fail(kGiB, "2\n", ""));
+  const auto refusal = why_fork_would_fail(2 * kGiB, "2\n", kMeminfo);
+  REQUIRE(refusal);
+  CHECK(refusal->find("976 MiB") != std::string::npos);
+  CHECK(refusal->find("2048 MiB") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace stasis::snapshot
