@@ -29,8 +29,10 @@ struct RamFiles {
   base::Error failure(const RamWriteBoard& board) const;
 };
 
-inline std::int64_t mtime_ns(const struct stat& status) {
-  return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+/// Time of the last write since 1970; of files from before then, some number.
+inline std::uint64_t mtime_ns(const struct stat& status) {
+  return static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
 }
 
 }  // namespace stasis::snapshot

@@ -59,6 +59,8 @@ std::size_t workspace_size(int level) {
 ZSTD_CCtx* make_context(void* workspace, std::size_t size, int level) {
   ZSTD_CCtx* context = ZSTD_initStaticCCtx(workspace, size);
   if (context == nullptr) return nullptr;
+  // A static context begins with all parameters zero, not with their defaults: no content size.
+  ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);  // for stock zstd, and the seek table
   return context;

@@ -13,7 +13,13 @@ using base::Status;
 using nlohmann::json;
 
 Result<JsonReader> JsonReader::parse(std::string_view text, std::string where) {
-  json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  constexpr int kMaxDepth = 32;  // copying and printing a value call themselves once a level
+  bool is_flat = true;
+  const auto check_depth = [&is_flat](int depth, json::parse_event_t, json&) {
+    return is_flat = is_flat && depth <= kMaxDepth;
+  };
+  json value = json::parse(text, check_depth, /*allow_exceptions=*/false);
+  if (!is_flat) return fail(ErrorKind::kCorrupt, where + ": nested too deep");
   if (value.is_discarded()) return fail(ErrorKind::kCorrupt, where + ": not JSON");
   if (!value.is_object()) return fail(ErrorKind::kCorrupt, where + ": not a JSON object");
   return JsonReader(std::move(value), std::move(where));
@@ -64,6 +70,12 @@ Result<bool> JsonReader::truth(const char* name) {
   const json& found = *TRY(member(name));
   if (!found.is_boolean()) return bad(name, "neither true nor false");
   return found.get<bool>();
+}
+
+Result<std::string> JsonReader::any(const char* name) {
+  const json& found = *TRY(member(name));
+  if (!found.is_structured() && !found.is_null()) return bad(name, "not an object, list or null");
+  return found.is_null() ? std::string() : found.dump();
 }
 
 Result<JsonReader> JsonReader::object(const char* name) {

@@ -18,7 +18,8 @@ namespace stasis::snapshot {
 /// place: `machine.disks[1].path: not a text`.
 class JsonReader {
  public:
-  /// The object in `text`; `where` stands at the front of each error.
+  /// The object in `text`, nested at most 32 levels deep; `where` stands at the front of each
+  /// error.
   static base::Result<JsonReader> parse(std::string_view text, std::string where);
 
   /// Schema numbers stand in member "schema": kUnsupported when it is above `newest`.
@@ -30,6 +31,9 @@ class JsonReader {
   base::Result<std::uint64_t> number(const char* name, std::uint64_t low = 0,
                                      std::uint64_t high = UINT64_MAX);
   base::Result<bool> truth(const char* name);
+
+  /// An object or an array, kept as text; "" for null.
+  base::Result<std::string> any(const char* name);
 
   /// One of few words; the value that stands for it.
   template <typename T>

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "snapshot/digest.h"
-#include "snapshot/json_fields.h"
+#include "snapshot/json_reader.h"
 #include "snapshot/names.h"
 #include "snapshot/uuid.h"
 
@@ -16,7 +15,6 @@ namespace {
 
 using base::ErrorKind;
 using base::fail;
-using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "stasis-snapshot";
@@ -27,6 +25,10 @@ constexpr std::size_t kHexDigits = 32;
 constexpr std::size_t kMaxFiles = 16;
 constexpr std::size_t kMaxDisks = 64;
 constexpr std::size_t kMaxLayers = 1024;
+
+tl::unexpected<base::Error> corrupt(std::string_view what) {
+  return fail(ErrorKind::kCorrupt, fmt::format("manifest: {}", what));
+}
 
 std::string checksum_of(std::string_view text) {
   return to_hex(digest_of(std::as_bytes(std::span(text))));
@@ -71,7 +73,7 @@ OrderedJson encode_capture(const CaptureReport& capture) {
 base::Result<OrderedJson> encode_fields(const Manifest& manifest) {
   const SnapshotInfo& info = manifest.info;
   OrderedJson json{{"format", kFormat},
-                   {"version", kManifestVersion},
+                   {"schema", kManifestSchema},
                    {"id", info.id},
                    {"name", info.name},
                    {"notes", info.notes},
@@ -90,38 +92,45 @@ base::Result<OrderedJson> encode_fields(const Manifest& manifest) {
   return json;
 }
 
-void read_capture(JsonFields& fields, CaptureReport& capture) {
-  fields("engine", capture.engine)("pause_us", capture.pause_us)("total_us", capture.total_us)(
-      "captured_bytes", capture.captured_bytes)("stored_bytes", capture.stored_bytes);
+base::Result<CaptureReport> read_capture(JsonReader in) {
+  CaptureReport capture;
+  capture.engine = TRY(in.text("engine"));
+  capture.pause_us = TRY(in.number("pause_us"));
+  capture.total_us = TRY(in.number("total_us"));
+  capture.captured_bytes = TRY(in.number("captured_bytes"));
+  capture.stored_bytes = TRY(in.number("stored_bytes"));
+  TRY(in.finish());
+  return capture;
 }
 
-void read_kind(JsonFields& fields, SnapshotKind& kind) {
-  std::string text;
-  fields("kind", text);
-  kind = text == "disk" ? SnapshotKind::kDisk : SnapshotKind::kFull;
-  if (text != "disk" && text != "full") fields.note("kind", fmt::format("\"{}\" is unknown", text));
+base::Result<std::string> read_id(JsonReader& in, const char* name, bool may_be_empty) {
+  const std::string id = TRY(in.text(name));
+  if (!is_uuid(id) && !(may_be_empty && id.empty())) return in.bad(name, "not an identifier");
+  return id;
 }
 
-void read_id(JsonFields& fields, const char* name, std::string& id, bool may_be_empty) {
-  fields(name, id);
-  if (!is_uuid(id) && !(may_be_empty && id.empty())) fields.note(name, "is not an identifier");
+/// Only names that cannot lead out of the snapshot's folder.
+bool is_file_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && name[0] != '.' && name != kManifestFile &&
+         std::all_of(name.begin(), name.end(), [](char letter) {
+           return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') ||
+                  letter == '.';
+         });
 }
 
-void read_file(JsonFields& fields, FileRecord& file) {
-  fields("name", file.name)("size_bytes", file.size_bytes)("mtime_ns", file.mtime_ns)("digest",
-                                                                                      file.digest);
-  const auto is_plain = [](char letter) {
-    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '.';
-  };
-  // Only names that cannot lead out of the snapshot's folder.
-  if (file.name.empty() || file.name.size() > 64 || file.name[0] == '.' ||
-      file.name == kManifestFile || !std::all_of(file.name.begin(), file.name.end(), is_plain)) {
-    fields.note("name", fmt::format("\"{}\" is no name for a file of a snapshot", file.name));
-  }
+base::Result<FileRecord> read_file(JsonReader in) {
+  FileRecord file;
+  file.name = TRY(in.text("name"));
+  if (!is_file_name(file.name)) return in.bad("name", "no name for a file of a snapshot");
+  file.size_bytes = TRY(in.number("size_bytes"));
+  file.mtime_ns = TRY(in.number("mtime_ns"));
+  file.digest = TRY(in.text("digest"));
   const bool is_hex = file.digest.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (!is_hex || (file.digest.size() != kHexDigits && !file.digest.empty())) {
-    fields.note("digest", "is not 32 hexadecimal digits");
+    return in.bad("digest", "not 32 hexadecimal digits");
   }
+  TRY(in.finish());
+  return file;
 }
 
 /// Relative paths stay below the VM's folder.
@@ -135,80 +144,76 @@ bool leads_out(std::string_view path) {
   return false;
 }
 
-void read_layer(JsonFields& fields, DiskLayer& layer) {
-  fields("path", layer.path)("format", layer.format)("size_bytes", layer.size_bytes)(
-      "mtime_ns", layer.mtime_ns)("uuid", layer.uuid);
-  if (layer.path.empty() || layer.path.find('\0') != std::string::npos || leads_out(layer.path)) {
-    fields.note("path", fmt::format("\"{}\" leads out of the machine's folder", layer.path));
+base::Result<DiskLayer> read_layer(JsonReader in) {
+  DiskLayer layer;
+  layer.path = TRY(in.text("path"));
+  if (layer.path.empty() || leads_out(layer.path)) {
+    return in.bad("path", "leads out of the machine's folder");
   }
+  layer.format = TRY(in.text("format"));
+  layer.size_bytes = TRY(in.number("size_bytes"));
+  layer.mtime_ns = TRY(in.number("mtime_ns"));
+  layer.uuid = TRY(in.text("uuid"));
+  TRY(in.finish());
+  return layer;
 }
 
-void read_disk(JsonFields& fields, DiskRecord& disk) {
-  fields("id", disk.id)("read_only", disk.read_only);
-  fields.list("layers", kMaxLayers, disk.layers, read_layer);
+base::Result<DiskRecord> read_disk(JsonReader in) {
+  DiskRecord disk;
+  disk.id = TRY(in.text("id"));
+  disk.read_only = TRY(in.truth("read_only"));
+  for (auto& layer : TRY(in.objects("layers", kMaxLayers))) {
+    disk.layers.push_back(TRY(read_layer(std::move(layer))));
+  }
+  TRY(in.finish());
+  return disk;
 }
 
-base::Result<Manifest> decode_fields(const Json& json) {
-  Manifest manifest;
-  SnapshotInfo& info = manifest.info;
-  JsonFields fields(json, "");
-  fields("name", info.name)("notes", info.notes)("created_unix_us", info.created_unix_us)(
-      "has_memory", info.has_memory);
-  read_id(fields, "id", info.id, false);
-  read_id(fields, "parent", info.parent, true);
-  read_id(fields, "vm_id", manifest.vm_id, false);
-  read_kind(fields, info.kind);
-  fields.object("capture", [&](JsonFields& inner) { read_capture(inner, info.capture); });
-  fields.any("config", manifest.config_json).any("host_needs", manifest.host_needs_json);
-  fields.list("disks", kMaxDisks, manifest.disks, read_disk);
-  fields.list("files", kMaxFiles, manifest.files, read_file);
-  TRY(fields.status());
+base::Result<SnapshotInfo> read_info(JsonReader& in) {
+  SnapshotInfo info;
+  info.id = TRY(read_id(in, "id", false));
+  info.name = TRY(in.text("name"));
   if (const auto named = check_snapshot_name(info.name); !named) {
-    return fail(ErrorKind::kCorrupt, named.error().message());
+    return in.bad("name", named.error().message());
   }
-  return manifest;
+  info.notes = TRY(in.text("notes", kMaxManifestBytes));
+  info.parent = TRY(read_id(in, "parent", true));
+  info.created_unix_us = TRY(in.number("created_unix_us"));
+  info.kind = TRY(in.choice<SnapshotKind>(
+      "kind", {{"full", SnapshotKind::kFull}, {"disk", SnapshotKind::kDisk}}));
+  info.has_memory = TRY(in.truth("has_memory"));
+  info.capture = TRY(read_capture(TRY(in.object("capture"))));
+  return info;
 }
 
-base::Status check_version(const Json& json) {
-  std::string format;
-  std::uint64_t version = 0;
-  JsonFields fields(json, "");
-  fields("format", format)("version", version);
-  TRY(fields.status());
-  if (format != kFormat) return fail(ErrorKind::kCorrupt, "format: is not a snapshot of Stasis");
-  if (version == 0) return fail(ErrorKind::kCorrupt, "version: 0 does not exist");
-  if (version <= kManifestVersion) return {};
-  return fail(ErrorKind::kUnsupported,
-              fmt::format("version {} is newer than {} of this build; use the build that made the "
-                          "snapshot",
-                          version, kManifestVersion));
+base::Result<Manifest> read_manifest(JsonReader& in) {
+  Manifest manifest;
+  TRY(in.text("digest"));  // checked already
+  manifest.info = TRY(read_info(in));
+  manifest.vm_id = TRY(read_id(in, "vm_id", false));
+  manifest.config_json = TRY(in.any("config"));
+  manifest.host_needs_json = TRY(in.any("host_needs"));
+  for (auto& disk : TRY(in.objects("disks", kMaxDisks))) {
+    manifest.disks.push_back(TRY(read_disk(std::move(disk))));
+  }
+  for (auto& file : TRY(in.objects("files", kMaxFiles))) {
+    manifest.files.push_back(TRY(read_file(std::move(file))));
+  }
+  TRY(in.finish());
+  return manifest;
 }
 
 base::Status check_checksum(std::string_view text) {
   if (!text.starts_with(kStart) || text.size() < kStart.size() + kHexDigits) {
-    return fail(ErrorKind::kCorrupt, "does not begin with a checksum");
+    return corrupt("does not begin with a checksum");
   }
   const auto wanted = text.substr(kStart.size(), kHexDigits);
   const auto found = checksum_of(text.substr(kStart.size() + kHexDigits));
   if (found == wanted) return {};
-  return fail(
-      ErrorKind::kCorrupt,
-      fmt::format("checksum is {}, not {}: the file was changed or damaged", found, wanted));
+  return corrupt(fmt::format("checksum {}, not {}: changed or damaged", found, wanted));
 }
 
 }  // namespace
-
-base::Result<Json> parse_json(std::string_view text) {
-  constexpr int kMaxDepth = 32;  // copying and printing a value call themselves once a level
-  bool is_flat = true;
-  const auto check = [&is_flat](int depth, Json::parse_event_t, Json&) {
-    is_flat = is_flat && depth <= kMaxDepth;
-    return is_flat;
-  };
-  Json json = Json::parse(text, check, false);
-  if (!json.is_discarded() && is_flat) return json;
-  return fail(ErrorKind::kCorrupt, is_flat ? "is not JSON" : "is nested too deep");
-}
 
 const FileRecord* Manifest::file(std::string_view name) const {
   const auto found = std::find_if(files.begin(), files.end(),
@@ -226,18 +231,23 @@ base::Result<std::string> encode_manifest(const Manifest& manifest) {
     return fail(ErrorKind::kInvalidArgument,
                 fmt::format("manifest of {} bytes; at most {}", rest.size(), kMaxManifestBytes));
   }
-  return fmt::format("{}{}{}", kStart, checksum_of(rest), rest);
+  const std::string text = fmt::format("{}{}{}", kStart, checksum_of(rest), rest);
+  // A snapshot that cannot be read again must not come to be.
+  if (const auto readable = decode_manifest(text); !readable) {
+    return fail(ErrorKind::kInvalidArgument, readable.error().message());
+  }
+  return text;
 }
 
 base::Result<Manifest> decode_manifest(std::string_view text) {
   if (text.size() > kMaxManifestBytes) {
-    return fail(ErrorKind::kCorrupt,
-                fmt::format("is {} bytes long; at most {}", text.size(), kMaxManifestBytes));
+    return corrupt(fmt::format("{} bytes; at most {}", text.size(), kMaxManifestBytes));
   }
-  const Json json = TRY(parse_json(text));
-  TRY(check_version(json));  // first: a newer version may be checked in another way
+  auto in = TRY(JsonReader::parse(text, "manifest"));
+  if (TRY(in.text("format")) != kFormat) return in.bad("format", "not a snapshot of Stasis");
+  TRY(in.check_schema(kManifestSchema));  // first: a newer one may have another checksum
   TRY(check_checksum(text));
-  return decode_fields(json);
+  return read_manifest(in);
 }
 
 }  // namespace stasis::snapshot

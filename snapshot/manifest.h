@@ -11,14 +11,14 @@
 namespace stasis::snapshot {
 
 inline constexpr const char* kManifestFile = "manifest.json";
-inline constexpr unsigned kManifestVersion = 1;
+inline constexpr std::uint64_t kManifestSchema = 1;
 inline constexpr std::size_t kMaxManifestBytes = std::size_t{4} << 20;
 
 /// One file of the snapshot's folder, other than the manifest.
 struct FileRecord {
   std::string name;
   std::uint64_t size_bytes = 0;
-  std::int64_t mtime_ns = 0;  ///< of its last write; another one asks for a full check before use
+  std::uint64_t mtime_ns = 0;  ///< of its last write; another one asks for a full check before use
   std::string digest;  ///< XXH3-128 in hexadecimal; empty for `ram.raw`, which `ram.index` covers
   bool operator==(const FileRecord&) const = default;
 };
@@ -28,7 +28,7 @@ struct DiskLayer {
   std::string path;    ///< relative to the VM's folder, or absolute for a user's own base image
   std::string format;  ///< "raw", "qcow2"
   std::uint64_t size_bytes = 0;  ///< of the file
-  std::int64_t mtime_ns = 0;
+  std::uint64_t mtime_ns = 0;
   std::string uuid;  ///< inside the file; empty where the format has none
   bool operator==(const DiskLayer&) const = default;
 };
@@ -54,7 +54,7 @@ struct Manifest {
   const FileRecord* file(std::string_view name) const;
 };
 
-/// The text of the file. Errors: kInvalidArgument (JSON of the caller that is none, too large).
+/// The text of the file. Errors: kInvalidArgument (what `decode_manifest` would refuse).
 base::Result<std::string> encode_manifest(const Manifest& manifest);
 
 /// The manifest out of hostile text. Errors: kCorrupt (the text contradicts itself or its

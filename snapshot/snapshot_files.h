@@ -17,7 +17,7 @@ namespace stasis::snapshot {
 struct FoundFile {
   base::Fd fd;
   std::uint64_t size_bytes = 0;
-  std::int64_t mtime_ns = 0;
+  std::uint64_t mtime_ns = 0;
 };
 
 /// Opens a regular file in `folder` for reading; links are not followed. kNotFound names it.

@@ -101,17 +101,17 @@ TEST_CASE_METHOD(DamagedStore, "verify names the place of damage in memory") {
   CHECK(raw.error().message().find("bytes 1048576 to 1572864 of memory") != std::string::npos);
 }
 
-TEST_CASE_METHOD(DamagedStore, "a newer manifest is refused by its version") {
+TEST_CASE_METHOD(DamagedStore, "a newer manifest is refused by its number") {
   make({Engine::kFork, std::nullopt});
   std::string text = read_file(path(kManifestFile));
-  const auto place = text.find("\"version\": 1");
+  const auto place = text.find("\"schema\": 1");
   REQUIRE(place != std::string::npos);
-  text.replace(place, 12, "\"version\": 2");
+  text.replace(place, 11, "\"schema\": 2");
   std::ofstream(path(kManifestFile)) << text;
   const auto loaded = store.load(manifest.info.id);
   REQUIRE_FALSE(loaded);
   CHECK(loaded.error().kind() == base::ErrorKind::kUnsupported);
-  CHECK(loaded.error().message().find("version 2 is newer than 1") != std::string::npos);
+  CHECK(loaded.error().message().find("schema 2") != std::string::npos);
   const auto list = store.list();
   CHECK(list->snapshots.empty());
   REQUIRE(list->broken.size() == 1);

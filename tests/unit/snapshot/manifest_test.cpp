@@ -15,7 +15,7 @@ Manifest full_manifest() {
   manifest.host_needs_json = R"({"tsc_khz":3000000})";
   manifest.disks = {{"disk0",
                      false,
-                     {{"/images/base.raw", "raw", 1 << 30, -5, ""},
+                     {{"/images/base.raw", "raw", 1 << 30, 5, ""},
                       {"disks/0.qcow2", "qcow2", 1 << 20, 1'700'000'000'123'456'789, "ab"}}}};
   manifest.files = {{"ram.raw", 4096, 7, ""}, {"state.cbor", 5, 8, std::string(32, 'a')}};
   return manifest;
@@ -56,22 +56,23 @@ TEST_CASE("a manifest comes back as it was, every field") {
 TEST_CASE("what does not fit is refused with its place") {
   const std::vector<std::tuple<std::string, std::string, std::string>> cases{
       {"\"format\": \"stasis-snapshot\"", "\"format\": \"other\"", "format"},
-      {"\"version\": 1", "\"version\": 0", "version"},
+      {"\"schema\": 1", "\"schema\": 0", "schema"},
       {"\"kind\": \"full\"", "\"kind\": \"half\"", "kind"},
       {"\"has_memory\": true", "\"has_memory\": 1", "has_memory"},
       {"\"pause_us\": 420", "\"pause_us\": -1", "pause_us"},
-      {"\"ram.raw\"", "\"../ram.raw\"", "files[0].name"},
-      {"\"ram.raw\"", "\".hidden\"", "files[0].name"},
-      {"\"ram.raw\"", "\"manifest.json\"", "files[0].name"},
-      {"\"ram.raw\"", "\"a\\u0000b\"", "files[0].name"},
-      {"\"disks/0.qcow2\"", "\"disks/../../0.qcow2\"", "disks[0].layers[1].path"},
-      {"\"disks/0.qcow2\"", "\"..\"", "disks[0].layers[1].path"},
-      {"\"/images/base.raw\"", "\"\"", "disks[0].layers[0].path"},
-      {std::string(32, 'a'), std::string(31, 'a'), "files[1].digest"},
-      {std::string(32, 'a'), std::string(32, 'g'), "files[1].digest"},
+      {"\"ram.raw\"", "\"../ram.raw\"", "files[0]: name"},
+      {"\"ram.raw\"", "\".hidden\"", "files[0]: name"},
+      {"\"ram.raw\"", "\"manifest.json\"", "files[0]: name"},
+      {"\"ram.raw\"", "\"a\\u0000b\"", "files[0]: name"},
+      {"\"disks/0.qcow2\"", "\"disks/../../0.qcow2\"", "disks[0]: layers[1]: path"},
+      {"\"disks/0.qcow2\"", "\"..\"", "disks[0]: layers[1]: path"},
+      {"\"/images/base.raw\"", "\"\"", "disks[0]: layers[0]: path"},
+      {std::string(32, 'a'), std::string(31, 'a'), "files[1]: digest"},
+      {std::string(32, 'a'), std::string(32, 'g'), "files[1]: digest"},
       {"00000000-0000-4000-8000-000000000001", "../vm", "vm_id"},
-      {"before the update", "", "snapshot name"},
+      {"before the update", "", "name"},
       {"\"config\": {", "\"config\": 5, \"x\": {", "config"},
+      {"\"vm_id\"", "\"more\": 1, \"vm_id\"", "more"},
   };
   for (const auto& [from, to, place] : cases) {
     INFO(from << " -> " << to);
