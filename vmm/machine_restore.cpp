@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "base/log.h"
 #include "vmm/host_needs.h"
 #include "vmm/machine_builder.h"
 #include "vmm/machine_layout.h"
@@ -85,6 +86,21 @@ base::Status restore_vcpus(MachineParts& parts, const MachineState& state) {
   return {};
 }
 
+/// A KVM without hardware virtualization may ignore what it is told: the guest then sees the host's
+/// counter. Nothing can be done about it but to say so.
+base::Status warn_if_counter_is_off(const MachineParts& parts, TscReading wanted,
+                                    std::uint64_t host_moment) {
+  constexpr std::int64_t kTolerableMs = 10;
+  const auto found = TRY(read_tsc(parts.vcpus.front(), parts.tsc_facts, host_moment));
+  const auto off = static_cast<std::int64_t>(found.value - wanted.value);
+  const std::int64_t off_ms = off / static_cast<std::int64_t>(wanted.khz);
+  if (off_ms > kTolerableMs || off_ms < -kTolerableMs) {
+    base::log::warn("this host's KVM cannot set time stamp counters: the guest's is {} ms off",
+                    off_ms);
+  }
+  return {};
+}
+
 /// By the algorithm of kernel Documentation/virt/kvm/devices/vcpu.rst, section 4.1: counters go
 /// ahead by what the clock went ahead, whichever policy decided how much that is.
 base::Status restore_time(MachineParts& parts, const MachineState& state, ClockPolicy policy) {
@@ -92,8 +108,9 @@ base::Status restore_time(MachineParts& parts, const MachineState& state, ClockP
   for (std::size_t i = 0; i < parts.vcpus.size(); ++i) {
     const VcpuState& vcpu = state.vcpus[i];
     const auto ahead = static_cast<std::uint64_t>(tsc_counts(shift.elapsed_ns, vcpu.tsc_khz));
-    TRY(write_tsc(parts.vcpus[i], parts.tsc_facts, {vcpu.tsc_khz, vcpu.tsc + ahead},
-                  shift.host_tsc));
+    const TscReading wanted{vcpu.tsc_khz, vcpu.tsc + ahead};
+    TRY(write_tsc(parts.vcpus[i], parts.tsc_facts, wanted, shift.host_tsc));
+    if (i == 0) TRY(warn_if_counter_is_off(parts, wanted, shift.host_tsc));
     TRY(restore_vcpu_events(parts.vcpus[i], vcpu));
   }
   return {};

@@ -34,12 +34,31 @@ std::array<std::uint8_t, 6> mac_of(const std::string& machine_name) {
           static_cast<std::uint8_t>(hash)};
 }
 
-tl::unexpected<base::Error> differs(std::size_t slot, std::string_view configured,
-                                    std::string_view saved) {
-  return base::fail(base::ErrorKind::kInvalidArgument,
-                    fmt::format("PCI device {}: {} in the configuration, {} in the saved state; "
-                                "restore with the configuration it was saved with",
-                                slot + 1, configured, saved));
+/// What `add_devices` puts on the bus, in its order.
+std::vector<std::string_view> kinds_of(const MachineConfig& config) {
+  std::vector<std::string_view> kinds;
+  if (config.rng) kinds.push_back(devices::VirtioRngState::kName);
+  kinds.insert(kinds.end(), config.disks.size(), devices::VirtioBlkState::kName);
+  if (config.net) kinds.push_back(devices::VirtioNetState::kName);
+  if (config.console.port == ConsoleConfig::Port::kVirtio) {
+    kinds.push_back(devices::VirtioConsoleState::kName);
+  }
+  return kinds;
+}
+
+base::Status check_kinds(const MachineConfig& config, const PciState& saved) {
+  const auto kinds = kinds_of(config);
+  for (std::size_t i = 0; i < std::max(kinds.size(), saved.functions.size()); ++i) {
+    const std::string_view here = i < kinds.size() ? kinds[i] : "nothing";
+    const std::string_view there =
+        i < saved.functions.size() ? kind_of(saved.functions[i].device) : "nothing";
+    if (here == there) continue;
+    return base::fail(base::ErrorKind::kInvalidArgument,
+                      fmt::format("PCI device {}: {} in the configuration, {} in the saved state; "
+                                  "restore with the configuration it was saved with",
+                                  i + 1, here, there));
+  }
+  return {};
 }
 
 }  // namespace
@@ -53,10 +72,13 @@ PciDevices::PciDevices(Wiring wiring, const PciState* saved)
 base::Result<std::unique_ptr<PciDevices>> PciDevices::create(Wiring wiring,
                                                              const MachineConfig& config,
                                                              const PciState* saved) {
+  if (saved != nullptr) TRY(check_kinds(config, *saved));
   std::unique_ptr<PciDevices> devices(new PciDevices(wiring, saved));
   TRY(devices->make_loops(config));
   TRY(devices->add_devices(config));
-  TRY(devices->finish_bus());
+  // Addresses are given out at power-on; a restored guest's are part of what it has set.
+  if (saved == nullptr) TRY(devices->root_.assign_bars());
+  devices->saved_ = nullptr;
   return devices;
 }
 
@@ -67,16 +89,6 @@ base::Status PciDevices::add_devices(const MachineConfig& config) {
   }
   if (config.net) TRY(add_net(*config.net, config.name));
   if (config.console.port == ConsoleConfig::Port::kVirtio) TRY(add_console());
-  return {};
-}
-
-/// Addresses are given out at power-on; a restored guest's are part of what it has set.
-base::Status PciDevices::finish_bus() {
-  if (saved_ == nullptr) return root_.assign_bars();
-  if (saved_->functions.size() > slots_.size()) {
-    return differs(slots_.size(), "nothing", kind_of(saved_->functions[slots_.size()].device));
-  }
-  saved_ = nullptr;
   return {};
 }
 
@@ -96,14 +108,9 @@ base::Status PciDevices::make_loops(const MachineConfig& config) {
 
 /// What the next device on the bus starts with.
 template <typename State>
-base::Result<State> PciDevices::device_state(State at_power_on) const {
+State PciDevices::device_state(State at_power_on) const {
   if (saved_ == nullptr) return at_power_on;
-  if (slots_.size() >= saved_->functions.size()) {
-    return differs(slots_.size(), State::kName, "nothing");
-  }
-  const DeviceState& saved = saved_->functions[slots_.size()].device;
-  if (const auto* state = std::get_if<State>(&saved)) return *state;
-  return differs(slots_.size(), State::kName, kind_of(saved));
+  return std::get<State>(saved_->functions[slots_.size()].device);
 }
 
 template <typename Device>
@@ -121,13 +128,13 @@ base::Status PciDevices::add(std::shared_ptr<void> backend, std::unique_ptr<Devi
 }
 
 base::Status PciDevices::add_rng() {
-  const auto state = TRY(device_state(devices::VirtioRngState{}));
+  const auto state = device_state(devices::VirtioRngState{});
   return add(nullptr,
              std::make_unique<devices::VirtioRng>(devices::VirtioRng::Wiring{*loop_}, state));
 }
 
 base::Status PciDevices::add_disk(const DiskConfig& disk, unsigned index, unsigned cpus) {
-  const auto state = TRY(device_state(devices::VirtioBlkState{}));
+  const auto state = device_state(devices::VirtioBlkState{});
   const std::string serial = disk.id.empty() ? fmt::format("disk{}", index) : disk.id;
   std::shared_ptr<devices::BlockImage> image;
   if (wiring_.host_side == HostSide::kAbsent) {
@@ -142,7 +149,7 @@ base::Status PciDevices::add_disk(const DiskConfig& disk, unsigned index, unsign
 }
 
 base::Status PciDevices::add_net(const UserNetConfig& net, const std::string& machine_name) {
-  const auto state = TRY(device_state(devices::VirtioNetState{.mac = mac_of(machine_name)}));
+  const auto state = device_state(devices::VirtioNetState{.mac = mac_of(machine_name)});
   std::vector<devices::UserNetForward> forwards;
   for (const auto& forward : net.forwards) {
     forwards.push_back({forward.udp, forward.host_port, forward.guest_port});
@@ -159,7 +166,7 @@ base::Status PciDevices::add_net(const UserNetConfig& net, const std::string& ma
 }
 
 base::Status PciDevices::add_console() {
-  auto state = TRY(device_state(devices::VirtioConsoleState{}));
+  auto state = device_state(devices::VirtioConsoleState{});
   auto device = std::make_unique<devices::VirtioConsole>(
       devices::VirtioConsole::Wiring{*loop_, wiring_.console_output}, std::move(state));
   console_ = device.get();

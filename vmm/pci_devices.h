@@ -79,14 +79,13 @@ class PciDevices {
   PciDevices(Wiring wiring, const PciState* saved);
   base::Status add_devices(const MachineConfig& config);
   template <typename State>
-  base::Result<State> device_state(State at_power_on) const;
+  State device_state(State at_power_on) const;
   template <typename Device>
   base::Status add(std::shared_ptr<void> backend, std::unique_ptr<Device> device);
   base::Status add_rng();
   base::Status add_disk(const DiskConfig& disk, unsigned index, unsigned cpus);
   base::Status add_net(const UserNetConfig& net, const std::string& machine_name);
   base::Status add_console();
-  base::Status finish_bus();
   base::Status make_loops(const MachineConfig& config);
 
   const Wiring wiring_;

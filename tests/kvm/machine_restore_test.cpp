@@ -1,6 +1,5 @@
 #include "vmm/machine_restore.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -10,6 +9,7 @@
 #include <thread>
 
 #include "tests/kvm/test_machine.h"
+#include "tests/kvm/tiny_vm.h"
 #include "vmm/host_needs.h"
 #include "vmm/machine_layout.h"
 
@@ -135,6 +135,220 @@ TEST_CASE("a guest that is moved to a new machine again and again does what it a
     CHECK(machine->wait().kind == Ending::Kind::kPowerOff);
     CHECK(console.text() == expected);
   }
+}
+
+/// How far the clocks of a machine restored by `policy` are ahead of the saved ones.
+struct Ahead {
+  std::chrono::nanoseconds guest;
+  std::chrono::nanoseconds rtc;
+  std::int64_t counts;
+  std::uint64_t khz;
+};
+
+Ahead clocks_of_restored(Saved& saved, ClockPolicy policy) {
+  Transcript console;
+  const auto machine = restored(guest("counter"), console, saved, policy);
+  const auto paused = machine->pause().value();
+  const MachineState now = machine->save(paused).value();
+  const auto& old_clock = saved.state.vm.clock;
+  const auto rtc_ns = [](const MachineState& state) {
+    return state.platform.rtc.offset_seconds * 1'000'000'000 +
+           state.platform.rtc.offset_nanoseconds +
+           static_cast<std::int64_t>(state.vm.clock.realtime_ns);
+  };
+  return {std::chrono::nanoseconds(now.vm.clock.guest_ns - old_clock.guest_ns),
+          std::chrono::nanoseconds(rtc_ns(now) - rtc_ns(saved.state)),
+          static_cast<std::int64_t>(now.vcpus[0].tsc - saved.state.vcpus[0].tsc),
+          saved.state.vcpus[0].tsc_khz};
+}
+
+TEST_CASE("a restored guest's clocks catch up or go on where they stopped, all alike") {
+  Transcript before;
+  Saved saved = counting(before);
+  std::this_thread::sleep_for(500ms);
+  const auto counted = [](const Ahead& ahead) {
+    return std::chrono::nanoseconds(ahead.counts * 1'000'000 /
+                                    static_cast<std::int64_t>(ahead.khz));
+  };
+  const Ahead caught_up = clocks_of_restored(saved, ClockPolicy::kCatchUp);
+  CHECK(caught_up.guest > 500ms);
+  CHECK(caught_up.rtc > 500ms);
+  CHECK(std::chrono::abs(counted(caught_up) - caught_up.guest) < 5ms);
+  const Ahead frozen = clocks_of_restored(saved, ClockPolicy::kFreeze);
+  CHECK(frozen.guest >= 0ms);
+  CHECK(frozen.guest < 250ms);
+  CHECK(frozen.rtc >= 0ms);
+  CHECK(frozen.rtc < 250ms);
+  if (TinyVm({0xF4}).can_set_tsc()) {
+    CHECK(std::chrono::abs(counted(frozen) - frozen.guest) < 5ms);
+  }
+}
+
+TEST_CASE("a clock that was ahead of this host's does not send the guest back") {
+  Transcript before;
+  Saved saved = counting(before);
+  saved.state.vm.clock.realtime_ns += 3'600'000'000'000;
+  CHECK(clocks_of_restored(saved, ClockPolicy::kCatchUp).guest >= 0ms);
+}
+
+TEST_CASE("a configuration other than the saved one is refused, and the item named") {
+  Transcript console;
+  const ScratchDisk disk;
+  auto config = guest("counter");
+  config.disks = {{.path = disk.path, .read_only = false, .id = ""}};
+  auto machine = Machine::create(config, {console}).value();
+  Saved saved = save_and_end(*machine, machine->pause().value());
+  machine.reset();
+  std::string item;
+  auto other = config;
+  SECTION("vCPUs") {
+    other.cpus = 2;
+    item = "vCPUs: 2 in the configuration, 1 in the saved state";
+  }
+  SECTION("memory") {
+    other.memory_bytes *= 2;
+    item = "bytes of memory: 67108864 in the configuration, 33554432 in the saved state";
+  }
+  SECTION("a device less") {
+    other.disks.clear();
+    item = "PCI device 2: nothing in the configuration, virtio-blk in the saved state";
+  }
+  SECTION("a device more") {
+    other.console.port = ConsoleConfig::Port::kVirtio;
+    item = "PCI device 3: virtio-console in the configuration, nothing in the saved state";
+  }
+  SECTION("another device") {
+    other.rng = false;
+    item = "PCI device 1: virtio-blk in the configuration, virtio-rng in the saved state";
+  }
+  const auto refused = Machine::restore(other, {console}, {.state = saved.state, .ram = saved.ram});
+  REQUIRE_FALSE(refused);
+  INFO(refused.error().message());
+  CHECK(refused.error().message().find(item) != std::string::npos);
+}
+
+TEST_CASE("what this host lacks is named, and nothing is left behind") {
+  Transcript before;
+  Saved saved = counting(before);
+  std::string item;
+  SECTION("a CPU feature") {
+    for (CpuidEntry& entry : saved.state.vcpus[0].cpuid) {
+      if (entry.function == 1) entry.ecx |= 1U << 16;  // reserved: no CPU has it
+    }
+    item = "CPUID leaf 0x1 ECX bit 16: ";
+  }
+  SECTION("a register") {
+    saved.state.vcpus[0].msrs.push_back({0xDEAD'BEEF, 1});
+    item = "MSR 0xdeadbeef";
+  }
+  SECTION("the size of the XSAVE area") {
+    saved.state.vcpus[0].xsave.resize(11 * 1024);
+    item = "XSAVE2";
+  }
+  SECTION("the rate of the counter") {
+    saved.state.vcpus[0].tsc_khz *= 2;
+    item = "TSC: saved at";
+  }
+  Transcript after;
+  const auto refused =
+      Machine::restore(guest("counter"), {after}, {.state = saved.state, .ram = saved.ram});
+  if (KvmSystem::open().value().check(KVM_CAP_TSC_CONTROL) > 0 && item[0] == 'T') return;
+  REQUIRE_FALSE(refused);
+  INFO(refused.error().message());
+  CHECK(refused.error().kind() == base::ErrorKind::kUnsupported);
+  CHECK((refused.error().message().find(item) != std::string::npos ||
+         refused.error().message().find("XSAVE area") == 0));
+}
+
+TEST_CASE("this host can do what a machine of its own needs") {
+  Transcript before;
+  Saved saved = counting(before);
+  HostNeeds needs = host_needs(saved.state);
+  const auto checked = check_host(needs);
+  INFO((checked ? "" : checked.error().message()));
+  CHECK(checked);
+  needs.capabilities.push_back("KVM_CAP_TIME_TRAVEL");
+  CHECK(check_host(needs).error().message().find("KVM_CAP_TIME_TRAVEL: not known") == 0);
+}
+
+TEST_CASE("a state from the middle of a reboot is refused") {
+  Transcript before;
+  Saved saved = counting(before);
+  saved.state.platform.acpi_pm.request = devices::PowerRequest::kReset;
+  Transcript after;
+  const auto refused =
+      Machine::restore(guest("counter"), {after}, {.state = saved.state, .ram = saved.ram});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message() == "the state was saved while the guest is rebooting");
+}
+
+// --- In another process --------------------------------------------------------------------------
+
+constexpr const char* kHandOver = "STASIS_HAND_OVER";  // a folder with the sections and the memory
+
+void write_file(const std::string& path, const void* bytes, std::size_t size) {
+  std::ofstream(path, std::ios::binary)
+      .write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
+}
+
+class RamFile final : public RamSource {
+ public:
+  explicit RamFile(std::string path) : path_(std::move(path)) {}
+  base::Status fill(const std::vector<base::MemoryRegion>& regions) override {
+    std::ifstream in(path_, std::ios::binary);
+    for (const auto& region : regions) {
+      in.read(reinterpret_cast<char*>(region.bytes.data()),
+              static_cast<std::streamsize>(region.bytes.size()));
+    }
+    return in ? base::Status() : base::fail(base::ErrorKind::kIo, "short memory file");
+  }
+
+ private:
+  const std::string path_;
+};
+
+/// The other process: restores what is in the folder, and prints what the guest prints.
+TEST_CASE("restored in another process", "[.]") {
+  const std::string folder = std::getenv(kHandOver);
+  std::vector<StateSection> sections;
+  std::ifstream names(folder + "/names");
+  for (std::string name; names >> name;) {
+    std::ifstream in(folder + "/" + name, std::ios::binary);
+    sections.push_back({name, {std::istreambuf_iterator<char>(in), {}}});
+  }
+  const auto state = decode_machine_state(sections).value();
+  RamFile ram(folder + "/ram");
+  Transcript console;
+  auto machine =
+      Machine::restore(guest("counter"), {console}, {.state = state, .ram = ram}).value();
+  machine->start();
+  CHECK(machine->wait().kind == Ending::Kind::kPowerOff);
+  const std::string text = console.text();
+  write_file(folder + "/printed", text.data(), text.size());
+}
+
+TEST_CASE("a guest goes on in a fresh process") {
+  Transcript before;
+  const Saved saved = counting(before);
+  std::string folder = "/tmp/stasis-state-XXXXXX";
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  std::string names;
+  for (const auto& section : encode_machine_state(saved.state)) {
+    write_file(folder + "/" + section.name, section.cbor.data(), section.cbor.size());
+    names += section.name + "\n";
+  }
+  write_file(folder + "/names", names.data(), names.size());
+  write_file(folder + "/ram", saved.ram.copies()[0].data(), saved.ram.copies()[0].size());
+  const std::string command = std::string(kHandOver) + "=" + folder + " /proc/" +
+                              std::to_string(::getpid()) +
+                              "/exe 'restored in another process' > /dev/null";
+  CHECK(std::system(command.c_str()) == 0);
+  std::ifstream in(folder + "/printed");
+  const std::string printed{std::istreambuf_iterator<char>(in), {}};
+  const std::string text = before.text() + printed;
+  CHECK(text.find("\n40 " + before.text().substr(2, 8) + "\n") != std::string::npos);
+  CHECK(printed.find("1 ") != 0);
+  static_cast<void>(std::system(("rm -r " + folder).c_str()));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tests/kvm/tiny_vm.h"
 
 #include "base/check.h"
+#include "vmm/kvm/tsc.h"
 
 namespace stasis::vmm {
 
@@ -27,6 +28,15 @@ kvm_regs TinyVm::regs() const {
   kvm_regs read{};
   STASIS_CHECK(kvm_call(vcpu->fd(), KVM_GET_REGS, "KVM_GET_REGS", &read));
   return read;
+}
+
+bool TinyVm::can_set_tsc() const {
+  const auto facts = probe_tsc(vm, *vcpu).value();
+  const std::uint64_t moment = host_tsc();
+  const std::uint64_t before = read_tsc(*vcpu, facts, moment)->value;
+  STASIS_CHECK(
+      write_tsc(*vcpu, facts, {facts.host_khz, before + (std::uint64_t{1} << 40)}, moment));
+  return read_tsc(*vcpu, facts, moment)->value - before > std::uint64_t{1} << 39;
 }
 
 }  // namespace stasis::vmm

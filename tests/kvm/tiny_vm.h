@@ -52,6 +52,9 @@ struct TinyVm {
 
   kvm_regs regs() const;
 
+  /// A KVM without hardware virtualization may ignore it: its guests see the host's counter.
+  bool can_set_tsc() const;
+
   KvmSystem system = KvmSystem::open().value();
   KvmVm vm = KvmVm::create(system).value();
   GuestRam ram = GuestRam::allocate(2 << 20).value();
