@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 namespace stasis::snapshot {
 namespace {
@@ -30,7 +29,22 @@ std::size_t sequence_length(unsigned char lead) {
   return 0;
 }
 
-/// Code points in `text`; nothing when it is not UTF-8 (RFC 3629).
+}  // namespace
+
+base::Status check_vm_name(std::string_view name) {
+  constexpr std::string_view kWhat = "machine name";
+  if (name.empty()) return refuse(kWhat, name, "is empty; write letters and digits, such as web1");
+  if (name.size() > kMaxVmName) {
+    return refuse(kWhat, name, fmt::format("{} letters; at most {}", name.size(), kMaxVmName));
+  }
+  if (!is_alphanumeric(name[0])) return refuse(kWhat, name, "start it with a letter or a digit");
+  const auto bad = std::find_if(name.begin(), name.end(), [](char letter) {
+    return !is_alphanumeric(letter) && letter != '.' && letter != '_' && letter != '-';
+  });
+  if (bad == name.end()) return {};
+  return refuse(kWhat, name, "use letters, digits, '.', '_' and '-' only");
+}
+
 std::optional<std::size_t> count_characters(std::string_view text) {
   std::size_t count = 0;
   while (!text.empty()) {
@@ -51,22 +65,6 @@ std::optional<std::size_t> count_characters(std::string_view text) {
     ++count;
   }
   return count;
-}
-
-}  // namespace
-
-base::Status check_vm_name(std::string_view name) {
-  constexpr std::string_view kWhat = "machine name";
-  if (name.empty()) return refuse(kWhat, name, "is empty; write letters and digits, such as web1");
-  if (name.size() > kMaxVmName) {
-    return refuse(kWhat, name, fmt::format("{} letters; at most {}", name.size(), kMaxVmName));
-  }
-  if (!is_alphanumeric(name[0])) return refuse(kWhat, name, "start it with a letter or a digit");
-  const auto bad = std::find_if(name.begin(), name.end(), [](char letter) {
-    return !is_alphanumeric(letter) && letter != '.' && letter != '_' && letter != '-';
-  });
-  if (bad == name.end()) return {};
-  return refuse(kWhat, name, "use letters, digits, '.', '_' and '-' only");
 }
 
 base::Status check_snapshot_name(std::string_view name) {
