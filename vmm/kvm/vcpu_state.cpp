@@ -76,6 +76,14 @@ base::Status restore_xsave(const KvmVcpu& vcpu, const VcpuFacts& facts,
   return kvm_call(vcpu.fd(), kKvmSetXsave, "KVM_SET_XSAVE", in.data());
 }
 
+/// A host without XSAVE has none, and takes none.
+base::Status restore_xcrs(const KvmVcpu& vcpu, const Raw<kvm_xcrs>& in) {
+  kvm_xcrs xcrs{};
+  std::memcpy(&xcrs, in.data(), sizeof xcrs);
+  if (xcrs.nr_xcrs == 0) return {};
+  return kvm_call(vcpu.fd(), KVM_SET_XCRS, "KVM_SET_XCRS", &xcrs);
+}
+
 /// The saved MSRs for which `wanted` holds, in their order.
 template <typename Wanted>
 std::vector<MsrValue> select(const std::vector<MsrValue>& msrs, Wanted wanted) {
@@ -162,7 +170,7 @@ base::Status restore_vcpu(const KvmVcpu& vcpu, const VcpuFacts& facts, const Vcp
   const auto is_xss = [](const MsrValue& msr) { return msr.index == kMsrXss; };
   TRY(write_msrs(vcpu, select(state.msrs, is_xss)));  // decides what XSAVE may hold (T12)
   TRY(restore_xsave(vcpu, facts, state.xsave));
-  TRY(set<kvm_xcrs>(vcpu, KVM_SET_XCRS, "KVM_SET_XCRS", state.xcrs));
+  TRY(restore_xcrs(vcpu, state.xcrs));
   TRY(set<kvm_debugregs>(vcpu, KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", state.debug_regs));
   TRY(set<kvm_lapic_state>(vcpu, KVM_SET_LAPIC, "KVM_SET_LAPIC", state.lapic));
   return write_msrs(vcpu, select(state.msrs, [](const MsrValue& msr) {
