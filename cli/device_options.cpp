@@ -17,6 +17,7 @@ using base::ErrorKind;
 using base::fail;
 using base::Result;
 using base::Status;
+using devices::ImageFormat;
 
 constexpr std::size_t kMaxIdBytes = 20;  // virtio 1.2, 5.2.6: VIRTIO_BLK_ID_BYTES
 
@@ -29,10 +30,30 @@ std::vector<KeyValue> rest_of(const std::vector<KeyValue>& items) {
   return {items.begin() + 1, items.end()};
 }
 
-Status check_format(const std::string& format) {
-  if (format == "raw") return {};
+Result<ImageFormat> parse_format(const std::string& format) {
+  if (format == "raw") return ImageFormat::kRaw;
+  if (format == "qcow2") return ImageFormat::kQcow2;
   return bad_value(format,
-                   "unknown format; convert the disk with: qemu-img convert -O raw OLD NEW");
+                   "unknown format; convert the disk with: qemu-img convert -O qcow2 OLD NEW");
+}
+
+/// `[raw:|qcow2:]FILE`; the base is raw and what lies over it qcow2 unless said otherwise.
+Result<devices::ImageLayer> parse_backing(const std::string& value, bool is_base) {
+  devices::ImageLayer layer{value, is_base ? ImageFormat::kRaw : ImageFormat::kQcow2};
+  for (const ImageFormat format : {ImageFormat::kRaw, ImageFormat::kQcow2}) {
+    const std::string prefix = fmt::format("{}:", devices::name_of(format));
+    if (value.starts_with(prefix)) layer = {value.substr(prefix.size()), format};
+  }
+  if (layer.path.empty()) return bad_value(value, "no file; write backing=FILE");
+  if (is_base || layer.format == ImageFormat::kQcow2) return layer;
+  return bad_value(value, "a raw image cannot lie over another; name the base first");
+}
+
+Status check_layers(const vmm::DiskConfig& disk) {
+  if (disk.backing.empty() || disk.format == ImageFormat::kQcow2) return {};
+  return bad_value(disk.path,
+                   "a raw image has no backing file; add format=qcow2, or leave out "
+                   "backing=");
 }
 
 Status check_id(const std::string& id) {
@@ -48,13 +69,17 @@ Result<vmm::DiskConfig> parse_disk(const std::string& value, std::size_t place) 
   disk.id = fmt::format("disk{}", place);
   if (disk.path.empty()) return bad_value(value, "no file; write --disk FILE");
   items = rest_of(items);
-  TRY(check_keys(items, {{"format", true}, {"ro", false}, {"id", true}}));
+  TRY(check_keys(items, {{"format", true}, {"backing", true, true}, {"ro", false}, {"id", true}}));
   for (const KeyValue& item : items) {
-    if (item.key == "format") TRY(check_format(*item.value));
+    if (item.key == "format") disk.format = TRY(parse_format(*item.value));
+    if (item.key == "backing") {
+      disk.backing.push_back(TRY(parse_backing(*item.value, disk.backing.empty())));
+    }
     if (item.key == "ro") disk.read_only = true;
     if (item.key == "id") disk.id = *item.value;
   }
   TRY(check_id(disk.id));
+  TRY(check_layers(disk));
   return disk;
 }
 

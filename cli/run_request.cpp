@@ -29,8 +29,10 @@ constexpr OptionSpec kOptions[] = {
     {"cpu", "host|baseline",
      "CPU the guest sees: all the host has, or what any\n"
      "x86-64-v2 host of the same vendor has. Default: host."},
-    {"disk", "FILE[,format=raw][,ro][,id=ID]",
+    {"disk", "FILE[,format=raw|qcow2][,backing=FILE]...[,ro][,id=ID]",
      "Disk, in the order of /dev/vda, /dev/vdb, ... Repeatable.\n"
+     "backing: a file below it, base first; raw:FILE or qcow2:FILE\n"
+     "says its format (the base: raw, others: qcow2).\n"
      "ro: the guest cannot write. id: serial number, at most 20\n"
      "bytes. A comma in FILE is written twice.",
      true},

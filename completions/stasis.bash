@@ -33,7 +33,7 @@ _stasis_value() {
         --kernel | --initrd) _stasis_files "" "$2" ;;
         --disk)
             if [[ $2 == *,* ]]; then
-                _stasis_list "$2" "" "format=raw ro id="
+                _stasis_list "$2" "" "format=raw format=qcow2 backing= ro id="
             else
                 _stasis_files "" "$2"
                 compopt -o nospace 2>/dev/null

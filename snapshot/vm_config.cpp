@@ -17,6 +17,7 @@ using vmm::ConsoleConfig;
 using vmm::CpuModel;
 
 constexpr std::size_t kMaxDisks = 64;
+constexpr std::size_t kMaxLayers = 4096;
 constexpr std::size_t kMaxForwards = 1024;
 constexpr std::size_t kMaxCmdline = 64 * 1024;
 constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 46;
@@ -24,9 +25,34 @@ constexpr std::uint64_t kPage = 4096;
 
 // The structured bindings below name every member: a new one does not compile until it is here.
 
+json layer_to_json(const devices::ImageLayer& layer) {
+  const auto& [path, format] = layer;
+  return {{"path", path}, {"format", devices::name_of(format)}};
+}
+
 json disk_to_json(const vmm::DiskConfig& disk) {
-  const auto& [path, read_only, id] = disk;
-  return {{"path", path}, {"read_only", read_only}, {"id", id}};
+  const auto& [path, read_only, id, format, backing] = disk;
+  json layers = json::array();
+  for (const devices::ImageLayer& layer : backing) layers.push_back(layer_to_json(layer));
+  return {{"path", path},
+          {"read_only", read_only},
+          {"id", id},
+          {"format", devices::name_of(format)},
+          {"backing", std::move(layers)}};
+}
+
+Result<devices::ImageFormat> format_from_json(JsonReader& reader) {
+  using devices::ImageFormat;
+  return reader.choice<ImageFormat>("format",
+                                    {{"raw", ImageFormat::kRaw}, {"qcow2", ImageFormat::kQcow2}});
+}
+
+Result<devices::ImageLayer> layer_from_json(JsonReader& reader) {
+  devices::ImageLayer layer;
+  layer.path = TRY(reader.text("path"));
+  layer.format = TRY(format_from_json(reader));
+  TRY(reader.finish());
+  return layer;
 }
 
 Result<vmm::DiskConfig> disk_from_json(JsonReader& reader) {
@@ -34,6 +60,10 @@ Result<vmm::DiskConfig> disk_from_json(JsonReader& reader) {
   disk.path = TRY(reader.text("path"));
   disk.read_only = TRY(reader.truth("read_only"));
   disk.id = TRY(reader.text("id", 20));
+  disk.format = TRY(format_from_json(reader));
+  for (JsonReader& layer : TRY(reader.objects("backing", kMaxLayers))) {
+    disk.backing.push_back(TRY(layer_from_json(layer)));
+  }
   TRY(reader.finish());
   return disk;
 }

@@ -86,6 +86,10 @@ base::Result<MachineState> Machine::save(const PausedMachine& paused) const {
   return save_parts(*parts_);
 }
 
+const std::vector<MachineDisk>& Machine::disks() const {
+  return parts_->pci->disks();
+}
+
 const GuestRam& Machine::ram(const PausedMachine& paused) const {
   STASIS_CHECK(&paused.machine() == this);
   return parts_->ram;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -13,6 +14,7 @@
 #include "vmm/guest_ram.h"
 #include "vmm/kvm/vm_state.h"
 #include "vmm/machine_config.h"
+#include "vmm/machine_disk.h"
 
 namespace stasis::vmm {
 
@@ -96,6 +98,9 @@ class Machine {
   /// All that there is besides memory and disks' contents; only copies, so it is quick.
   /// kInvalidState: the machine has ended, or its guest is on the way there (a reboot, power-off).
   base::Result<MachineState> save(const PausedMachine& paused) const;
+
+  /// The disks, in the configuration's order: layers are switched while `pause` holds the machine.
+  const std::vector<MachineDisk>& disks() const;
 
   /// The guest's memory.
   const GuestRam& ram(const PausedMachine& paused) const;

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "devices/block/image_layer.h"
+
 namespace stasis::vmm {
 
 enum class CpuModel {
@@ -18,6 +20,8 @@ struct DiskConfig {
   bool read_only = false;
   std::string
       id;  ///< serial number the guest reads; at most 20 bytes; default "disk0", "disk1", ...
+  devices::ImageFormat format = devices::ImageFormat::kRaw;
+  std::vector<devices::ImageLayer> backing = {};  ///< what lies below `path`, base first
 };
 
 /// One forwarded TCP or UDP port of user-mode networking.

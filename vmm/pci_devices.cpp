@@ -6,7 +6,6 @@
 #include <array>
 #include <functional>
 
-#include "devices/block/raw_image.h"
 #include "devices/block/virtio_blk.h"
 #include "devices/net/user_net.h"
 #include "devices/net/virtio_net.h"
@@ -140,7 +139,12 @@ base::Status PciDevices::add_disk(const DiskConfig& disk, unsigned index, unsign
   if (wiring_.host_side == HostSide::kAbsent) {
     image = std::make_shared<AbsentDisk>(disk.read_only);
   } else {
-    image = TRY(devices::RawImage::open(disk.path, {.read_only = disk.read_only}, *disk_loop_));
+    std::vector<devices::ImageLayer> layers = disk.backing;
+    layers.push_back({disk.path, disk.format});
+    std::shared_ptr<devices::LayeredDisk> layered = TRY(
+        devices::LayeredDisk::open(std::move(layers), {.read_only = disk.read_only}, *disk_loop_));
+    disks_.push_back({serial, disk.read_only, layered.get()});
+    image = std::move(layered);
   }
   auto device = std::make_unique<devices::VirtioBlk>(
       devices::VirtioBlk::Wiring{*image, *disk_loop_, serial, std::min(cpus, kMaxDiskQueues)},

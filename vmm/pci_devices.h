@@ -13,6 +13,7 @@
 #include "devices/pci/pci_root.h"
 #include "devices/virtio/virtio_pci.h"
 #include "vmm/machine_config.h"
+#include "vmm/machine_disk.h"
 #include "vmm/machine_state.h"
 
 namespace stasis::vmm {
@@ -64,6 +65,9 @@ class PciDevices {
   /// While the loops are parked or not started.
   PciState save() const;
 
+  /// The disks in the configuration's order; none when the host's side is absent.
+  const std::vector<MachineDisk>& disks() const { return disks_; }
+
   /// Null when the configuration has no virtio console.
   devices::VirtioConsole* console() const { return console_; }
 
@@ -94,6 +98,7 @@ class PciDevices {
   std::unique_ptr<devices::EventLoop> disk_loop_;  // null without disks
   devices::PciRoot root_;
   std::vector<Slot> slots_;
+  std::vector<MachineDisk> disks_;
   devices::VirtioConsole* console_ = nullptr;
 };
 

@@ -36,12 +36,34 @@ TEST_CASE("a disk without an id is named by its place") {
   CHECK((*parse_disks(Strings{"a,id=x", "b"}))[1].id == "disk1");
 }
 
+TEST_CASE("a disk has a format, and layers below it, base first") {
+  using devices::ImageFormat;
+  const auto disks = parse_disks(Strings{"t,format=qcow2,backing=b,backing=m"});
+  REQUIRE(disks);
+  CHECK((*disks)[0].format == ImageFormat::kQcow2);
+  CHECK((*disks)[0].backing ==
+        std::vector<devices::ImageLayer>{{"b", ImageFormat::kRaw}, {"m", ImageFormat::kQcow2}});
+  const auto other = parse_disks(Strings{"t,format=qcow2,backing=qcow2:b,backing=qcow2:raw:m"});
+  REQUIRE(other);
+  CHECK((*other)[0].backing == std::vector<devices::ImageLayer>{{"b", ImageFormat::kQcow2},
+                                                                {"raw:m", ImageFormat::kQcow2}});
+  CHECK(disk_refusal({"t,format=qcow2,backing=b,backing=raw:m"}) ==
+        "--disk: \"raw:m\": a raw image cannot lie over another; name the base first");
+  CHECK(disk_refusal({"t,backing=b"}) ==
+        "--disk: \"t\": a raw image has no backing file; add format=qcow2, or leave out backing=");
+  CHECK(disk_refusal({"t,format=qcow2,backing=raw:"}) ==
+        "--disk: \"raw:\": no file; write backing=FILE");
+  CHECK(disk_refusal({"t,format=qcow2,backing="}) ==
+        "--disk: key \"backing\" has no value; write backing=VALUE");
+}
+
 TEST_CASE("disks that cannot be are refused") {
   CHECK(disk_refusal({"a,rw"}) ==
-        "--disk: unknown key \"rw\"; did you mean ro? (valid: format, ro, id)");
+        "--disk: unknown key \"rw\"; did you mean ro? (valid: format, backing, ro, id)");
   CHECK(disk_refusal({",ro"}) == "--disk: \",ro\": no file; write --disk FILE");
-  CHECK(disk_refusal({"a,format=vmdk"}) ==
-        "--disk: \"vmdk\": unknown format; convert the disk with: qemu-img convert -O raw OLD NEW");
+  CHECK(
+      disk_refusal({"a,format=vmdk"}) ==
+      "--disk: \"vmdk\": unknown format; convert the disk with: qemu-img convert -O qcow2 OLD NEW");
   CHECK(disk_refusal({"a,id=12345678901234567890"}) == "");
   CHECK(disk_refusal({"a,id=123456789012345678901"}) ==
         "--disk: \"123456789012345678901\": id longer than 20 bytes; shorten it");

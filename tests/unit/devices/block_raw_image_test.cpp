@@ -1,4 +1,4 @@
-#include "devices/block/raw_image.h"
+#include "devices/block/layered_disk.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -16,7 +16,7 @@ namespace {
 
 using namespace testing;
 
-using Engine = RawImage::Options::Engine;
+using Engine = FileIo::Engine;
 
 constexpr std::uint64_t kSize = 4 << 20;
 
@@ -24,12 +24,12 @@ constexpr std::uint64_t kSize = 4 << 20;
 struct Fixture {
   explicit Fixture(Engine which, std::uint64_t size = kSize, bool read_only = false)
       : path(folder.make_file("x.img", size)),
-        image(RawImage::open(path, {read_only, which}, *loop).value()) {}
+        image(open_raw_disk(path, {read_only, which}, *loop).value()) {}
 
   TemporaryFolder folder;
   std::string path;
   std::unique_ptr<EventLoop> loop = EventLoop::create("test").value();
-  std::unique_ptr<RawImage> image;
+  std::unique_ptr<LayeredDisk> image;
 };
 
 Engine any_engine() {
@@ -226,8 +226,7 @@ TEST_CASE("a file that became immutable fails writes only") {
   const base::Fd memory(::memfd_create("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   REQUIRE(::ftruncate(memory.get(), kSize) == 0);
   const auto image =
-      RawImage::open("/proc/self/fd/" + std::to_string(memory.get()), {false, which}, *loop)
-          .value();
+      open_raw_disk("/proc/self/fd/" + std::to_string(memory.get()), {false, which}, *loop).value();
   auto bytes = pattern(512, 8);
   REQUIRE(run(*image, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
   REQUIRE(::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE) == 0);
@@ -242,8 +241,7 @@ TEST_CASE("where the host cannot zero a range, zeroes are written") {
   REQUIRE(::ftruncate(memory.get(), kSize) == 0);
   REQUIRE(::fallocate(memory.get(), FALLOC_FL_ZERO_RANGE, 0, 512) < 0);  // tmpfs has none
   const auto image =
-      RawImage::open("/proc/self/fd/" + std::to_string(memory.get()), {false, which}, *loop)
-          .value();
+      open_raw_disk("/proc/self/fd/" + std::to_string(memory.get()), {false, which}, *loop).value();
   auto bytes = pattern(3 << 20, 8);  // more than one write of zeroes
   REQUIRE(run(*image, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
   CHECK(run(*image, range(BlockOperation::kWriteZeroes, 512, bytes.size() - 1024)) == 0);

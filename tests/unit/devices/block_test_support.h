@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "devices/block/block_image.h"
+#include "devices/block/layered_disk.h"
 
 namespace stasis::devices::testing {
 
@@ -48,6 +48,10 @@ class TemporaryFolder {
  private:
   std::string path_;
 };
+
+inline auto open_raw_disk(const std::string& path, LayeredDisk::Options options, EventLoop& loop) {
+  return LayeredDisk::open({{path, ImageFormat::kRaw}}, options, loop);
+}
 
 inline std::vector<std::byte> pattern(std::size_t size, unsigned seed) {
   std::vector<std::byte> bytes(size);

@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "devices/block/raw_image.h"
+#include "devices/block/layered_disk.h"
 #include "tests/unit/devices/block_memory_image.h"
 #include "tests/unit/devices/block_test_session.h"
 #include "tests/unit/devices/block_test_support.h"
@@ -330,10 +330,9 @@ TEST_CASE("virtio-blk: works on several queues of a running loop over a real fil
   const TemporaryFolder folder;
   TestRam ram;
   auto loop = EventLoop::create("test").value();
-  const auto which =
-      GENERATE(RawImage::Options::Engine::kAuto, RawImage::Options::Engine::kThreads);
+  const auto which = GENERATE(FileIo::Engine::kAuto, FileIo::Engine::kThreads);
   const auto image =
-      RawImage::open(folder.make_file("x.img", 1 << 20), {false, which}, *loop).value();
+      open_raw_disk(folder.make_file("x.img", 1 << 20), {false, which}, *loop).value();
   VirtioBlk device({*image, *loop, "disk0", 4});
   BlockSession session(device, ram);
   loop->start();

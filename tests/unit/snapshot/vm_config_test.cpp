@@ -28,6 +28,8 @@ VmConfig full() {
   machine.disks[0].path = "/images/a,b.img";
   machine.disks[0].read_only = true;
   machine.disks[0].id = "root";
+  machine.disks[0].format = devices::ImageFormat::kQcow2;
+  machine.disks[0].backing = {{"/images/base.img", devices::ImageFormat::kRaw}};
   machine.net = vmm::UserNetConfig{{{true, 5353, 53}}};
   machine.console.kind = ConsoleConfig::Kind::kFile;
   machine.console.port = ConsoleConfig::Port::kVirtio;
@@ -59,6 +61,9 @@ TEST_CASE("a configuration comes back as it was, every field") {
   CHECK(machine.disks[0].path == "/images/a,b.img");
   CHECK(machine.disks[0].read_only);
   CHECK(machine.disks[0].id == "root");
+  CHECK(machine.disks[0].format == devices::ImageFormat::kQcow2);
+  CHECK(machine.disks[0].backing ==
+        std::vector<devices::ImageLayer>{{"/images/base.img", devices::ImageFormat::kRaw}});
   REQUIRE(machine.net);
   CHECK(machine.net->forwards.at(0).udp);
   CHECK(machine.net->forwards.at(0).guest_port == 53);

@@ -1,4 +1,4 @@
-#include "devices/block/raw_image.h"
+#include "devices/block/file_io.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -23,10 +23,6 @@ alignas(4096) constexpr std::array<std::byte, kZeroBytes> kZeroes{};
 
 /// Ways to make a range read as zero, from cheap to certain.
 enum class Zeroing : std::uint8_t { kPunchHole, kZeroRange, kWrite };
-
-bool changes_image(BlockOperation operation) {
-  return operation != BlockOperation::kRead && operation != BlockOperation::kFlush;
-}
 
 /// The host's file system or device cannot do that (EINVAL: not at this alignment).
 bool is_unsupported(std::int64_t result) {
@@ -59,95 +55,89 @@ int poll_timeout(std::chrono::steady_clock::time_point deadline) {
 }  // namespace
 
 /// A request under way: one system call at a time until all of it is done.
-struct RawImage::Operation : IoTask {
+struct FileIo::Operation : IoTask {
+  FileTarget target;
   BlockRequest request;
   std::uint64_t done_bytes = 0;
   std::size_t first_buffer = 0;  // the buffers before are done
   Zeroing zeroing = Zeroing::kPunchHole;
   std::array<iovec, kZeroBuffers> zeroes{};
   int error = 0;
+  bool is_silent = false;  // whoever answered it has said why
 };
 
-base::Result<std::unique_ptr<RawImage>> RawImage::open(std::string path, Options options,
-                                                       EventLoop& loop) {
-  RawFile file = TRY(open_raw_file(path, options.read_only));
-  std::unique_ptr<RawImage> image(new RawImage(std::move(path), std::move(file), loop));
+base::Result<std::unique_ptr<FileIo>> FileIo::create(Engine engine, EventLoop& loop) {
+  std::unique_ptr<FileIo> io(new FileIo(loop));
   base::Status added;
   loop.run_sync([&] {
-    if (options.engine == Options::Engine::kAuto) {
-      if (image->add_engine(make_uring_engine())) return;
-    }
-    added = image->add_engine(make_thread_engine());
+    if (engine == Engine::kAuto && io->add_engine(make_uring_engine())) return;
+    added = io->add_engine(make_thread_engine());
   });
   if (!added) return base::fail(added.error());
-  return image;
+  return io;
 }
 
-RawImage::RawImage(std::string path, RawFile file, EventLoop& loop)
-    : path_(std::move(path)), file_(std::move(file)), loop_(loop) {}
+FileIo::FileIo(EventLoop& loop) : loop_(loop) {}
 
-RawImage::~RawImage() {
+FileIo::~FileIo() {
   loop_.run_sync([this] {
     closing_ = true;
-    drain(kForever);
+    drain(BlockImage::kForever);
     for (const auto& engine : engines_) loop_.unwatch(engine->completion_event().get());
   });
 }
 
-base::Status RawImage::add_engine(base::Result<std::unique_ptr<IoEngine>> engine) {
+base::Status FileIo::add_engine(base::Result<std::unique_ptr<IoEngine>> engine) {
   engines_.push_back(TRY(std::move(engine)));
   loop_.watch(engines_.back()->completion_event().get(), POLLIN, [this] { complete_ended(); });
   return {};
 }
 
-void RawImage::set_group_listener(std::function<void()> listener) {
+void FileIo::set_group_listener(std::function<void()> listener) {
   group_listener_ = std::move(listener);
 }
 
-int RawImage::check(const BlockRequest& request) const {
-  if (file_.info.read_only && changes_image(request.operation)) return EROFS;
-  if (request.operation == BlockOperation::kFlush) return 0;
-  const std::uint64_t size = file_.info.size_bytes;
-  if (request.size == 0 || request.offset > size || request.size > size - request.offset) {
-    return EINVAL;
-  }
-  if (request.operation != BlockOperation::kRead && request.operation != BlockOperation::kWrite) {
-    return 0;
-  }
-  std::uint64_t sum = 0;
-  for (const iovec& buffer : request.buffers) sum += buffer.iov_len;
-  return sum == request.size ? 0 : EINVAL;
-}
-
-void RawImage::submit(BlockRequest request) {
+FileIo::Operation& FileIo::take_operation() {
   if (free_.empty()) free_.push_back(&operations_.emplace_back());
   Operation& operation = *free_.back();
   free_.pop_back();
   ++in_flight_;
+  return operation;
+}
+
+void FileIo::submit(const FileTarget& target, BlockRequest request) {
+  Operation& operation = take_operation();
+  operation.target = target;
   operation.request = std::move(request);
   operation.done_bytes = 0;
   operation.first_buffer = 0;
   operation.zeroing = operation.request.may_unmap ? Zeroing::kPunchHole : Zeroing::kZeroRange;
-  const int error = check(operation.request);
-  if (error != 0) return refuse(operation, error);
   start(operation);
 }
 
-/// Fails `operation` at the next turn of the loop: never inside `submit`.
-void RawImage::refuse(Operation& operation, int error) {
+void FileIo::answer(std::function<void(int)> done, int error) {
+  Operation& operation = take_operation();
+  operation.request = {};
+  operation.request.done = std::move(done);
+  operation.is_silent = true;
+  answer_later(operation, error);
+}
+
+/// Ends `operation` at the next turn of the loop: never inside `submit`.
+void FileIo::answer_later(Operation& operation, int error) {
   operation.error = error;
-  refused_.push_back(&operation);
+  answered_.push_back(&operation);
   base::signal_eventfd(engines_.front()->completion_event());
 }
 
-void RawImage::kick() {
+void FileIo::kick() {
   for (const auto& engine : engines_) engine->kick();
 }
 
 /// Queues the next system call of `operation`.
-void RawImage::start(Operation& operation) {
+void FileIo::start(Operation& operation) {
   const BlockRequest& request = operation.request;
-  operation.fd = file_.fd.get();
+  operation.fd = operation.target.fd;
   operation.offset = request.offset;
   operation.size = request.size;
   operation.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
@@ -163,7 +153,7 @@ void RawImage::start(Operation& operation) {
       operation.kind = IoTask::Kind::kDataSync;
       break;
     case BlockOperation::kDiscard:
-      if (file_.is_device) operation.kind = IoTask::Kind::kDiscardDevice;
+      if (operation.target.is_device) operation.kind = IoTask::Kind::kDiscardDevice;
       break;
     case BlockOperation::kWriteZeroes:
       if (operation.zeroing == Zeroing::kWrite) {
@@ -174,11 +164,11 @@ void RawImage::start(Operation& operation) {
       break;
   }
   IoEngine* engine = engine_for(operation.kind);
-  if (engine == nullptr) return refuse(operation, ENOMEM);
+  if (engine == nullptr) return answer_later(operation, ENOMEM);
   engine->submit(operation);
 }
 
-void RawImage::fill_transfer(Operation& operation, IoTask::Kind kind) {
+void FileIo::fill_transfer(Operation& operation, IoTask::Kind kind) {
   const auto& buffers = operation.request.buffers;
   operation.kind = kind;
   operation.offset = operation.request.offset + operation.done_bytes;
@@ -187,7 +177,7 @@ void RawImage::fill_transfer(Operation& operation, IoTask::Kind kind) {
       std::min<std::size_t>(buffers.size() - operation.first_buffer, IOV_MAX));
 }
 
-void RawImage::fill_zero_write(Operation& operation) {
+void FileIo::fill_zero_write(Operation& operation) {
   operation.kind = IoTask::Kind::kWrite;
   operation.offset = operation.request.offset + operation.done_bytes;
   operation.buffers = operation.zeroes.data();
@@ -204,25 +194,25 @@ void RawImage::fill_zero_write(Operation& operation) {
 }
 
 /// The engine for such calls, made when first asked for; null when that fails.
-IoEngine* RawImage::engine_for(IoTask::Kind kind) {
+IoEngine* FileIo::engine_for(IoTask::Kind kind) {
   for (const auto& engine : engines_) {
     if (engine->can(kind)) return engine.get();
   }
   return add_engine(make_thread_engine()) ? engines_.back().get() : nullptr;
 }
 
-void RawImage::complete_ended() {
+void FileIo::complete_ended() {
   std::vector<IoTask*> tasks;
   for (const auto& engine : engines_) engine->collect(tasks);
-  const std::vector<Operation*> refused = std::exchange(refused_, {});
-  for (Operation* operation : refused) finish(*operation, operation->error);
+  const std::vector<Operation*> answered = std::exchange(answered_, {});
+  for (Operation* operation : answered) finish(*operation, operation->error);
   for (IoTask* task : tasks) call_ended(static_cast<Operation&>(*task));
   kick();  // what goes on, and what `done` callbacks submitted
-  if (group_listener_ && !closing_ && (!tasks.empty() || !refused.empty())) group_listener_();
+  if (group_listener_ && !closing_ && (!tasks.empty() || !answered.empty())) group_listener_();
 }
 
 /// Decides what one system call's result means for its request.
-void RawImage::call_ended(Operation& operation) {
+void FileIo::call_ended(Operation& operation) {
   const std::int64_t result = operation.result;
   if (result == -EINTR || result == -EAGAIN) return start(operation);
   const bool is_transfer =
@@ -239,10 +229,8 @@ void RawImage::call_ended(Operation& operation) {
 }
 
 /// Goes on after a read or write, which may have been shorter than asked for.
-void RawImage::transferred(Operation& operation) {
-  // Inside the image there is no end of file, unless somebody truncated it; a write of nothing
-  // would be tried for ever.
-  if (operation.result == 0) return finish(operation, EIO);
+void FileIo::transferred(Operation& operation) {
+  if (operation.result == 0) return nothing_transferred(operation);
   auto count = static_cast<std::uint64_t>(operation.result);
   operation.done_bytes += count;
   if (operation.done_bytes >= operation.request.size) return finish(operation, 0);
@@ -260,27 +248,40 @@ void RawImage::transferred(Operation& operation) {
   start(operation);
 }
 
-void RawImage::zeroing_failed(Operation& operation) {
+/// The end of the file; a write of nothing would be tried for ever.
+void FileIo::nothing_transferred(Operation& operation) {
+  if (operation.kind != IoTask::Kind::kRead || !operation.target.zeros_past_end) {
+    return finish(operation, EIO);
+  }
+  auto& buffers = operation.request.buffers;
+  for (std::size_t i = operation.first_buffer; i < buffers.size(); ++i) {
+    std::memset(buffers[i].iov_base, 0, buffers[i].iov_len);
+  }
+  finish(operation, 0);
+}
+
+void FileIo::zeroing_failed(Operation& operation) {
   operation.zeroing =
       operation.zeroing == Zeroing::kPunchHole ? Zeroing::kZeroRange : Zeroing::kWrite;
   start(operation);
 }
 
-void RawImage::finish(Operation& operation, int error) {
+void FileIo::finish(Operation& operation, int error) {
   static base::log::RateLimit rate_limit;
-  if (error != 0 && error != EROFS && error != EINVAL && rate_limit.allow()) {
-    base::log::warn("disk \"{}\": {} of {} bytes at {}: {}; the guest sees an I/O error", path_,
-                    name_of(operation.request.operation), operation.request.size,
-                    operation.request.offset, std::strerror(error));
+  if (error != 0 && !operation.is_silent && rate_limit.allow()) {
+    base::log::warn("disk \"{}\": {} of {} bytes at {}: {}; the guest sees an I/O error",
+                    operation.target.name, name_of(operation.request.operation),
+                    operation.request.size, operation.request.offset, std::strerror(error));
   }
   const auto done = std::move(operation.request.done);
   operation.request = {};
+  operation.is_silent = false;
   free_.push_back(&operation);
   --in_flight_;
   if (done && !closing_) done(error);
 }
 
-bool RawImage::drain(std::chrono::steady_clock::time_point deadline) {
+bool FileIo::drain(std::chrono::steady_clock::time_point deadline) {
   while (in_flight_ > 0) {
     kick();
     wait(deadline);
@@ -291,7 +292,7 @@ bool RawImage::drain(std::chrono::steady_clock::time_point deadline) {
 }
 
 /// Blocks until an engine has something to collect, or `deadline`.
-void RawImage::wait(std::chrono::steady_clock::time_point deadline) const {
+void FileIo::wait(std::chrono::steady_clock::time_point deadline) const {
   std::vector<pollfd> fds;
   for (const auto& engine : engines_) {
     fds.push_back({engine->completion_event().get(), POLLIN, 0});
