@@ -99,6 +99,15 @@ base::Result<std::string> Machine::selftest(const PausedMachine& paused) const {
   return test_state(*parts_, TRY(save(paused)));
 }
 
+void Machine::release_ports(const PausedMachine& /*paused*/) {
+  if (parts_->pci->user_net() != nullptr) parts_->pci->user_net()->release_ports();
+}
+
+base::Status Machine::claim_ports(const PausedMachine& /*paused*/) {
+  if (parts_->pci->user_net() == nullptr) return {};
+  return parts_->pci->user_net()->claim_ports();
+}
+
 void Machine::press_power_button() {
   parts_->platform->power().press_power_button();
 }

@@ -110,6 +110,12 @@ class Machine {
   /// sentence on what was compared. The machine itself is not touched.
   base::Result<std::string> selftest(const PausedMachine& paused) const;
 
+  /// Gives forwarded ports back to the host, so that a machine can take this one's place.
+  void release_ports(const PausedMachine& paused);
+
+  /// Takes them again; an error names a port that somebody else has by now.
+  base::Status claim_ports(const PausedMachine& paused);
+
   /// Asks the guest to shut down (ACPI power button).
   void press_power_button();
 

@@ -7,7 +7,6 @@
 #include <functional>
 
 #include "devices/block/virtio_blk.h"
-#include "devices/net/user_net.h"
 #include "devices/net/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
 #include "vmm/absent_backends.h"
@@ -162,7 +161,9 @@ base::Status PciDevices::add_net(const UserNetConfig& net, const std::string& ma
   if (wiring_.host_side == HostSide::kAbsent) {
     network = std::make_shared<AbsentNetwork>();
   } else {
-    network = TRY(devices::UserNet::create({*loop_}, forwards));
+    std::shared_ptr<devices::UserNet> user_net = TRY(devices::UserNet::create({*loop_}, forwards));
+    user_net_ = user_net.get();
+    network = std::move(user_net);
   }
   auto device = std::make_unique<devices::VirtioNet>(
       devices::VirtioNet::Wiring{*loop_, *network, "net0"}, state);

@@ -10,6 +10,7 @@
 #include "devices/console/virtio_console.h"
 #include "devices/event_loop.h"
 #include "devices/io_bus.h"
+#include "devices/net/user_net.h"
 #include "devices/pci/pci_root.h"
 #include "devices/virtio/virtio_pci.h"
 #include "vmm/machine_config.h"
@@ -71,6 +72,9 @@ class PciDevices {
   /// Null when the configuration has no virtio console.
   devices::VirtioConsole* console() const { return console_; }
 
+  /// Null without user-mode networking.
+  devices::UserNet* user_net() const { return user_net_; }
+
  private:
   /// What a device stands on; each goes after those behind it.
   struct Slot {
@@ -100,6 +104,7 @@ class PciDevices {
   std::vector<Slot> slots_;
   std::vector<MachineDisk> disks_;
   devices::VirtioConsole* console_ = nullptr;
+  devices::UserNet* user_net_ = nullptr;
 };
 
 }  // namespace stasis::vmm

@@ -32,6 +32,7 @@ base::Result<SlirpLibrary> SlirpLibrary::load(const char* file) {
   TRY(find(library, "slirp_pollfds_poll", found.pollfds_poll));
   TRY(find(library, "slirp_input", found.input));
   TRY(find(library, "slirp_add_hostfwd", found.add_hostfwd));
+  TRY(find(library, "slirp_remove_hostfwd", found.remove_hostfwd));
   return found;
 }
 

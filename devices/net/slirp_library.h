@@ -15,6 +15,7 @@ struct SlirpLibrary {
   decltype(&::slirp_pollfds_poll) pollfds_poll;
   decltype(&::slirp_input) input;
   decltype(&::slirp_add_hostfwd) add_hostfwd;
+  decltype(&::slirp_remove_hostfwd) remove_hostfwd;
 
   /// kUnsupported: `file` is missing or too old; the message names the Debian package.
   static base::Result<SlirpLibrary> load(const char* file = "libslirp.so.0");

@@ -92,7 +92,9 @@ class UserNet::Stack final : public PollHook {
   Stack& operator=(const Stack&) = delete;
   ~Stack() override;
 
-  base::Status open(const std::vector<UserNetForward>& forwards);
+  base::Status open(std::vector<UserNetForward> forwards);
+  void release_ports();
+  base::Status claim_ports();
 
   void from_guest(std::span<const std::uint8_t> frame);
   void set_receiver(FrameReceiver* receiver);
@@ -114,6 +116,7 @@ class UserNet::Stack final : public PollHook {
   EventLoop& loop_;
   const SlirpLibrary library_;
   Slirp* slirp_ = nullptr;
+  std::vector<UserNetForward> forwards_;
   FrameReceiver* receiver_ = nullptr;
   std::deque<std::vector<std::uint8_t>> waiting_;  // refused by the receiver, oldest first
   std::chrono::steady_clock::time_point clock_seen_ = std::chrono::steady_clock::now();
@@ -161,7 +164,8 @@ UserNet::Stack::~Stack() {
   });
 }
 
-base::Status UserNet::Stack::open(const std::vector<UserNetForward>& forwards) {
+base::Status UserNet::Stack::open(std::vector<UserNetForward> forwards) {
+  forwards_ = std::move(forwards);
   const SlirpConfig config = make_config();
   slirp_ = library_.create(&config, &callbacks(), this);
   if (slirp_ == nullptr) {
@@ -170,8 +174,21 @@ base::Status UserNet::Stack::open(const std::vector<UserNetForward>& forwards) {
                       "distribution's current libslirp0");
   }
   loop_.run_sync([this] { loop_.add_hook(*this); });
-  for (const auto& forward : forwards) TRY(add_forward(forward));
+  return claim_ports();
+}
+
+base::Status UserNet::Stack::claim_ports() {
+  for (const auto& forward : forwards_) TRY(add_forward(forward));
   return {};
+}
+
+void UserNet::Stack::release_ports() {
+  loop_.run_sync([this] {
+    for (const auto& forward : forwards_) {
+      library_.remove_hostfwd(slirp_, forward.udp ? 1 : 0, address(INADDR_LOOPBACK),
+                              forward.host_port);
+    }
+  });
 }
 
 base::Status UserNet::Stack::add_forward(const UserNetForward& forward) {
@@ -269,6 +286,14 @@ base::Result<std::unique_ptr<UserNet>> UserNet::create(
 
 UserNet::UserNet(std::unique_ptr<Stack> stack) : stack_(std::move(stack)) {}
 UserNet::~UserNet() = default;
+
+void UserNet::release_ports() {
+  stack_->release_ports();
+}
+
+base::Status UserNet::claim_ports() {
+  return stack_->claim_ports();
+}
 
 void UserNet::send_frame(std::span<const std::uint8_t> frame) {
   stack_->from_guest(frame);

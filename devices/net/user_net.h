@@ -44,6 +44,13 @@ class UserNet final : public NetBackend {
   UserNet& operator=(const UserNet&) = delete;
   ~UserNet() override;
 
+  /// Gives the forwarded ports back to the host, so that another instance can have them. What is
+  /// connected stays so. Threads: any.
+  void release_ports();
+
+  /// Takes them again; refuses a port that is in use by now, by number.
+  base::Status claim_ports();
+
   void send_frame(std::span<const std::uint8_t> frame) override;
   void set_receiver(FrameReceiver* receiver) override;
   void room_again() override;

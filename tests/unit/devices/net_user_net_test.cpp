@@ -254,6 +254,19 @@ TEST_CASE("user net: a datagram to a forwarded port reaches the guest's port") {
   CHECK(std::memcmp(&frame.at(42), "hello", 5) == 0);
 }
 
+TEST_CASE("user net: released ports can be had by somebody else, and claimed again") {
+  const std::uint16_t port = free_port(SOCK_STREAM);
+  Rig rig({{.udp = false, .host_port = port, .guest_port = 22}});
+  rig.net->release_ports();
+  {
+    Rig other({{.udp = false, .host_port = port, .guest_port = 22}});
+    CHECK_FALSE(rig.net->claim_ports());
+  }
+  CHECK(rig.net->claim_ports());
+  const base::Fd client = connect_to(port, SOCK_STREAM);
+  rig.card.wait_for([](const Frame& frame) { return is_arp(frame, 1); });
+}
+
 TEST_CASE("user net: a port in use is refused by number, with a remedy") {
   const bool is_udp = GENERATE(false, true);
   const Bound taken(is_udp ? SOCK_DGRAM : SOCK_STREAM);
