@@ -41,10 +41,11 @@ enum class ClockPolicy : std::uint8_t {
 
 struct CreateOptions {
   SnapshotKind kind = SnapshotKind::kFull;
-  std::string name;  ///< empty: "NAME (date - time)"; at most 100 characters, no control characters
-  std::string notes;  ///< free text
+  std::string
+      name{};  ///< empty: "NAME (date - time)"; at most 100 characters, no control characters
+  std::string notes{};  ///< free text
   Engine engine = Engine::kAuto;
-  std::optional<int> compression_level;  ///< zstd level 1..19; absent: stored raw
+  std::optional<int> compression_level{};  ///< zstd level 1..19; absent: stored raw
 };
 
 struct ApplyOptions {

@@ -1,0 +1,127 @@
+#include "snapshot/machine_runner.h"
+
+#include <poll.h>
+
+#include <array>
+#include <utility>
+
+#include "base/log.h"
+
+namespace stasis::snapshot {
+
+using vmm::Ending;
+
+base::Result<std::unique_ptr<MachineRunner>> MachineRunner::create(Wiring wiring) {
+  base::Fd wake = TRY(base::make_eventfd());
+  std::unique_ptr<MachineRunner> runner(new MachineRunner(std::move(wiring), std::move(wake)));
+  runner->watcher_ = std::thread([raw = runner.get()] { raw->watch(); });
+  return runner;
+}
+
+MachineRunner::~MachineRunner() {
+  closing_ = true;
+  base::signal_eventfd(wake_);
+  watcher_.join();
+  if (machine_) drop_machine();
+}
+
+int MachineRunner::ended_fd() {
+  const std::lock_guard lock(mutex_);
+  return machine_ ? machine_->ended_event().get() : -1;
+}
+
+void MachineRunner::watch() {
+  while (!closing_) {
+    // The descriptor stays open: whoever takes the machine away wakes this thread, and a number
+    // used anew meanwhile costs one look.
+    std::array<pollfd, 2> events = {{{wake_.get(), POLLIN, 0}, {ended_fd(), POLLIN, 0}}};
+    ::poll(events.data(), events.size(), -1);
+    base::drain_eventfd(wake_);
+    if (events[1].revents != 0) see_off();
+  }
+}
+
+/// Whatever the guest's end asks for, if it has come.
+void MachineRunner::see_off() {
+  const std::lock_guard lock(mutex_);
+  if (!machine_ || !machine_->ending()) return;
+  Ending ending = *machine_->ending();
+  drop_machine();  // its disks and ports are wanted by the next one
+  if (ending.kind == Ending::Kind::kReset && wiring_.reboot) return reboot(std::move(ending));
+  state_ = PowerState::kOff;
+  wiring_.ended(ending);
+}
+
+void MachineRunner::reboot(Ending ending) {
+  auto next = wiring_.reboot();
+  if (next) {
+    machine_ = std::move(*next);
+    return set_running(false);
+  }
+  ending = {Ending::Kind::kInternalError, "cannot start anew: " + next.error().message()};
+  state_ = PowerState::kOff;
+  wiring_.ended(ending);
+}
+
+void MachineRunner::drop_machine() {
+  wiring_.input.detach();
+  paused_.reset();
+  machine_.reset();
+}
+
+void MachineRunner::set_running(bool paused) {
+  wiring_.input.attach(machine_->console_input());
+  machine_->start();
+  state_ = PowerState::kRunning;
+  if (paused) {
+    if (auto rest = machine_->pause()) {
+      paused_.emplace(std::move(*rest));
+      state_ = PowerState::kPaused;
+    }
+  }
+  base::signal_eventfd(wake_);
+}
+
+void MachineRunner::Session::launch(std::unique_ptr<vmm::Machine> machine, bool paused) {
+  runner_.machine_ = std::move(machine);
+  runner_.set_running(paused);
+}
+
+base::Result<MachineRunner::Session::Rest> MachineRunner::Session::rest() {
+  if (machine() == nullptr) {
+    return base::fail(base::ErrorKind::kInvalidState, "the machine is off; start it first");
+  }
+  if (runner_.paused_) return Rest(&*runner_.paused_);
+  return Rest(TRY(machine()->pause()));
+}
+
+base::Status MachineRunner::Session::pause() {
+  if (runner_.paused_) return {};
+  auto rest = TRY(this->rest());
+  runner_.paused_.emplace(std::move(*rest.own_));
+  runner_.state_ = PowerState::kPaused;
+  return {};
+}
+
+void MachineRunner::Session::resume() {
+  if (!runner_.paused_) return;
+  runner_.paused_.reset();
+  runner_.state_ = PowerState::kRunning;
+}
+
+void MachineRunner::Session::end(Ending ending) {
+  if (machine() == nullptr) return;
+  machine()->end(std::move(ending));
+  const Ending first = *machine()->ending();  // the guest may have been quicker
+  runner_.drop_machine();
+  runner_.state_ = PowerState::kOff;
+  base::signal_eventfd(runner_.wake_);
+  runner_.wiring_.ended(first);
+}
+
+void MachineRunner::Session::replace(std::unique_ptr<vmm::Machine> next, bool paused) {
+  runner_.drop_machine();
+  launch(std::move(next), paused);
+}
+
+}  // namespace stasis::snapshot

@@ -1,0 +1,229 @@
+#include "snapshot/snapshot_creation.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/log.h"
+#include "snapshot/names.h"
+#include "snapshot/state_file.h"
+#include "snapshot/uuid.h"
+#include "vmm/host_needs.h"
+
+namespace stasis::snapshot {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
+std::uint64_t unix_us_now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(duration_cast<microseconds>(since).count());
+}
+
+/// "web1 (2026-05-01 12:30:05)", after Hyper-V's way of naming.
+std::string dated_name(const std::string& machine) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  ::localtime_r(&now, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+  return fmt::format("{} ({})", machine, text);
+}
+
+/// A machine that cannot be saved now, in words for whoever asked for a snapshot.
+base::Status check_running(vmm::Machine& machine) {
+  if (!machine.ending()) return {};
+  return base::fail(base::ErrorKind::kInvalidState,
+                    "the guest is rebooting or has just ended; try again in a moment");
+}
+
+base::Status sync_file(const std::string& path) {
+  const base::Fd file = TRY(base::open_file(path, O_RDONLY));
+  if (::fsync(file.get()) != 0) return base::fail(base::errno_error(path));
+  return {};
+}
+
+}  // namespace
+
+base::Result<SnapshotInfo> SnapshotCreation::run() {
+  manifest_.info.id = TRY(make_uuid());
+  PendingSnapshot pending = TRY(wiring_.store.begin(manifest_.info.id));
+  TRY(prepare());
+  {
+    auto session = wiring_.runner.session();
+    TRY(take(session, pending));
+  }
+  TRY(finish(pending));
+  return manifest_.info;
+}
+
+base::Status SnapshotCreation::prepare() {
+  auto& info = manifest_.info;
+  info.name = options_.name.empty() ? dated_name(wiring_.config.machine.name) : options_.name;
+  TRY(check_snapshot_name(info.name));
+  info.notes = options_.notes;
+  info.kind = options_.kind;
+  info.capture.engine = "none";
+  const Present present = wiring_.keeper.present();
+  info.parent = present.current;
+  manifest_.vm_id = wiring_.config.id;
+  manifest_.config_json = TRY(json_text(machine_to_json(wiring_.config.machine)));
+  frozen_ = TRY(present_chains(wiring_.directory, wiring_.config.machine, present));
+  next_ = TRY(with_overlays(wiring_.directory, frozen_));
+  return {};
+}
+
+base::Status SnapshotCreation::take(MachineRunner::Session& session,
+                                    const PendingSnapshot& pending) {
+  if (session.machine() == nullptr) return take_off(pending);
+  TRY(check_running(*session.machine()));
+  if (wants_memory()) {
+    capture_ = TRY(prepare_ram_capture(pending.folder(), wiring_.config.machine.memory_bytes,
+                                       {options_.engine, options_.compression_level}));
+    manifest_.info.has_memory = true;
+    manifest_.info.capture.engine = capture_->engine();
+  }
+  return take_running(session, *session.machine());
+}
+
+/// `chains` become what the machine writes to, durably.
+base::Status SnapshotCreation::name_in_present(const std::vector<DiskChain>& chains) {
+  Present present = wiring_.keeper.present();
+  present.disks = to_present(wiring_.directory, chains);
+  return wiring_.keeper.set_present(present);
+}
+
+base::Result<std::vector<devices::PreparedOverlay>> SnapshotCreation::prepare_overlays(
+    vmm::Machine& machine) {
+  std::vector<devices::PreparedOverlay> overlays;
+  const auto disks = machine.disks();
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    if (next_[i].read_only) continue;
+    overlays.push_back(TRY(disks[i].disk->prepare_overlay(next_[i].layers.back().path)));
+  }
+  return overlays;
+}
+
+base::Status SnapshotCreation::take_running(MachineRunner::Session& session,
+                                            vmm::Machine& machine) {
+  auto overlays = TRY(prepare_overlays(machine));
+  TRY(name_in_present(next_));
+  auto frozen = freeze(session, machine, std::move(overlays));
+  if (!frozen) {
+    TRY(name_in_present(frozen_));
+    remove_overlays();
+    return frozen;
+  }
+  return seal(machine);
+}
+
+/// The overlays of an instant that did not come.
+void SnapshotCreation::remove_overlays() {
+  for (const auto& chain : next_) {
+    if (!chain.read_only) ::unlink(chain.layers.back().path.c_str());
+  }
+}
+
+/// The instant. Nothing in here writes to a disk, unless the engine is stop-and-copy.
+base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Machine& machine,
+                                      std::vector<devices::PreparedOverlay> overlays) {
+  const auto asked = Clock::now();
+  {
+    const auto rest = TRY(session.rest());
+    if (capture_) state_ = TRY(machine.save(rest.paused()));
+    manifest_.info.created_unix_us = unix_us_now();
+    if (capture_) TRY(capture_->capture(machine.ram(rest.paused()).regions(), observer_));
+    auto overlay = overlays.begin();
+    const auto disks = machine.disks();
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+      if (!next_[i].read_only) disks[i].disk->switch_to(std::move(*overlay++));
+    }
+  }
+  const auto pause = duration_cast<microseconds>(Clock::now() - asked);
+  manifest_.info.capture.pause_us = static_cast<std::uint64_t>(pause.count());
+  return {};
+}
+
+base::Status SnapshotCreation::seal(vmm::Machine& machine) {
+  const auto disks = machine.disks();
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    if (!next_[i].read_only) TRY(disks[i].disk->seal_frozen());
+  }
+  return {};
+}
+
+/// A machine that is off: its disks' files rest, and of memory there is at most what a snapshot
+/// holds that was applied.
+base::Status SnapshotCreation::take_off(const PendingSnapshot& pending) {
+  const Present present = wiring_.keeper.present();
+  for (std::size_t i = 0; i < next_.size(); ++i) {
+    if (next_[i].read_only) continue;
+    TRY(sync_file(frozen_[i].layers.back().path));
+    TRY(devices::create_overlay(next_[i].layers.back().path, frozen_[i].layers));
+  }
+  TRY(name_in_present(next_));
+  manifest_.info.created_unix_us = unix_us_now();
+  if (wants_memory() && !present.saved_from.empty())
+    return link_memory(pending, present.saved_from);
+  return {};
+}
+
+/// The memory of a saved machine is that of the snapshot it was applied from, whose files are
+/// immutable: they get a second name.
+base::Status SnapshotCreation::link_memory(const PendingSnapshot& pending,
+                                           const std::string& from) {
+  const OpenSnapshot source = TRY(wiring_.store.open_snapshot(from));
+  for (const auto& file : source.manifest.files) {
+    if (::linkat(source.folder.get(), file.name.c_str(), pending.folder().get(), file.name.c_str(),
+                 0) != 0) {
+      return base::fail(base::errno_error(file.name));
+    }
+  }
+  manifest_.files = source.manifest.files;
+  manifest_.host_needs_json = source.manifest.host_needs_json;
+  manifest_.info.has_memory = true;
+  manifest_.info.capture.engine = "link";
+  return {};
+}
+
+base::Status SnapshotCreation::write_state(const PendingSnapshot& pending) {
+  const auto needs = base::encode_state(vmm::host_needs(state_));
+  manifest_.host_needs_json = nlohmann::json::from_cbor(needs).dump();
+  manifest_.files.push_back(
+      TRY(pending.write_file(kStateFile, encode_state_file(vmm::encode_machine_state(state_)))));
+  return {};
+}
+
+void SnapshotCreation::set_total() {
+  const auto total = duration_cast<microseconds>(Clock::now() - started_);
+  manifest_.info.capture.total_us = static_cast<std::uint64_t>(total.count());
+}
+
+base::Status SnapshotCreation::finish(PendingSnapshot& pending) {
+  auto& report = manifest_.info.capture;
+  if (capture_) {
+    TRY(write_state(pending));
+    auto written = TRY(capture_->finish(observer_));
+    report.captured_bytes = written.captured_bytes;
+    for (auto& file : written.files) manifest_.files.push_back(std::move(file));
+  }
+  if (observer_.is_cancelled()) {
+    return base::fail(base::ErrorKind::kCancelled, "the snapshot was cancelled");
+  }
+  observer_.committing();
+  manifest_.disks = TRY(record_chains(wiring_.directory, frozen_));
+  for (const auto& file : manifest_.files) report.stored_bytes += file.size_bytes;
+  set_total();  // what the manifest can know of it
+  TRY(pending.commit(manifest_));
+  set_total();
+  Present present = wiring_.keeper.present();
+  present.current = manifest_.info.id;
+  return wiring_.keeper.set_present(present);
+}
+
+}  // namespace stasis::snapshot

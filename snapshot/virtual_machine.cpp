@@ -1,0 +1,467 @@
+#include "snapshot/virtual_machine.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+#include "snapshot/image_ram_source.h"
+#include "snapshot/names.h"
+#include "snapshot/snapshot_creation.h"
+#include "snapshot/snapshot_files.h"
+#include "snapshot/state_file.h"
+#include "vmm/machine_state.h"
+
+namespace stasis::snapshot {
+namespace {
+
+using base::ErrorKind;
+using vmm::Ending;
+
+std::uint64_t unix_us_now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
+
+vmm::ClockPolicy clock_of(ClockPolicy policy) {
+  return policy == ClockPolicy::kFreeze ? vmm::ClockPolicy::kFreeze : vmm::ClockPolicy::kCatchUp;
+}
+
+base::Result<vmm::MachineState> load_state(const OpenSnapshot& snapshot) {
+  const FileRecord* file = snapshot.manifest.file(kStateFile);
+  if (file == nullptr) {
+    return base::fail(ErrorKind::kCorrupt,
+                      fmt::format("snapshot {}: has no {}", snapshot.manifest.info.id, kStateFile));
+  }
+  const auto bytes = TRY(read_recorded_file(snapshot.folder, *file, kMaxStateBytes));
+  const std::span<const std::uint8_t> text(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                           bytes.size());
+  return vmm::decode_machine_state(TRY(decode_state_file(text)));
+}
+
+base::Error off_error(std::string_view what) {
+  return {ErrorKind::kInvalidState, fmt::format("the machine is off: nothing to {}", what)};
+}
+
+/// Overlays for a restored present: on top of a snapshot's layers, which stay as they are.
+base::Status create_overlays(const std::vector<DiskChain>& chains) {
+  for (const auto& chain : chains) {
+    if (chain.read_only) continue;
+    auto backing = chain.layers;
+    backing.pop_back();
+    TRY(devices::create_overlay(chain.layers.back().path, backing));
+  }
+  return {};
+}
+
+void remove_tops(const std::vector<DiskChain>& chains) {
+  for (const auto& chain : chains) {
+    if (!chain.read_only) ::unlink(chain.layers.back().path.c_str());
+  }
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory directory,
+                                                                   VmLock lock, Io io) {
+  VmConfig config = TRY(directory.config());
+  SnapshotStore store = TRY(SnapshotStore::open(directory.snapshots_path()));
+  std::unique_ptr<VirtualMachine> machine(
+      new VirtualMachine(std::move(directory), std::move(lock), io, std::move(config),
+                         std::move(store), TRY(base::make_eventfd())));
+  TRY(machine->begin());
+  return machine;
+}
+
+base::Status VirtualMachine::begin() {
+  Present present = TRY(directory_.present());
+  // A kill between the removal of a snapshot and that of its name leaves the name.
+  const auto is_gone = [&](const std::string& id) { return !id.empty() && !store_.load(id); };
+  if (is_gone(present.current)) present.current.clear();
+  if (is_gone(present.last_applied)) present.last_applied.clear();
+  facts_.with([&](Facts& facts) { facts.present = present; });
+  MachineRunner::Wiring wiring{io_.input, nullptr, [this](const Ending& ending) { ended(ending); }};
+  if (config_.restart_on_reboot) wiring.reboot = [this] { return boot(); };
+  runner_ = TRY(MachineRunner::create(std::move(wiring)));
+  return {};
+}
+
+VirtualMachine::~VirtualMachine() {
+  if (runner_) runner_->session().end({Ending::Kind::kStopped, "switched off"});
+}
+
+void VirtualMachine::ended(const Ending& ending) {
+  facts_.with([&](Facts& facts) {
+    facts.ending = ending;
+    facts.started_unix_us = 0;
+  });
+  base::signal_eventfd(changed_);
+}
+
+std::optional<Ending> VirtualMachine::last_ending() const {
+  return facts_.with([](const Facts& facts) { return facts.ending; });
+}
+
+Present VirtualMachine::present() const {
+  return facts_.with([](const Facts& facts) { return facts.present; });
+}
+
+base::Status VirtualMachine::set_present(const Present& present) {
+  TRY(directory_.save_present(present));
+  facts_.with([&](Facts& facts) { facts.present = present; });
+  return {};
+}
+
+base::Result<std::vector<Manifest>> VirtualMachine::manifests() const {
+  auto list = TRY(store_.list());
+  for (const auto& broken : list.broken) {
+    base::log::warn("snapshot {}: {}", broken.id, broken.error.message());
+  }
+  return std::move(list.snapshots);
+}
+
+base::Status VirtualMachine::remove_unused_layers_of(const Present& present) {
+  const auto list = TRY(store_.list());
+  if (!list.broken.empty()) return {};  // who knows which layers those need
+  return remove_unused_layers(directory_, present, list.snapshots);
+}
+
+base::Result<vmm::MachineConfig> VirtualMachine::present_config() const {
+  return with_chains(config_.machine, TRY(present_chains(directory_, config_.machine, present())));
+}
+
+VmInfo VirtualMachine::info() const {
+  VmInfo info;
+  info.id = config_.id;
+  info.config = config_.machine;
+  info.created_unix_us = config_.created_unix_us;
+  info.state = runner_->state();
+  facts_.with([&](const Facts& facts) {
+    info.started_unix_us = facts.started_unix_us;
+    info.current = facts.present.current;
+    info.last_applied = facts.present.last_applied;
+    if (facts.ending) info.last_ending = facts.ending->detail;
+    if (info.state == PowerState::kOff && !facts.present.saved_from.empty()) {
+      info.state = PowerState::kSaved;
+    }
+  });
+  return info;
+}
+
+std::vector<SnapshotInfo> VirtualMachine::snapshots() const {
+  std::vector<SnapshotInfo> infos;
+  const auto list = manifests();
+  if (!list) {
+    base::log::error("{}: {}", directory_.name(), list.error().message());
+    return infos;
+  }
+  for (const auto& manifest : *list) infos.push_back(manifest.info);
+  return infos;
+}
+
+base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& options,
+                                                           WorkObserver& observer) {
+  if (!options.name.empty()) TRY(check_snapshot_name(options.name));
+  const auto work =
+      TRY(work_.take(fmt::format("creating snapshot \"{}\"", options.name), observer));
+  class Keeper final : public PresentKeeper {
+   public:
+    explicit Keeper(VirtualMachine& owner) : owner_(owner) {}
+    Present present() const override { return owner_.present(); }
+    base::Status set_present(const Present& present) override {
+      return owner_.set_present(present);
+    }
+
+   private:
+    VirtualMachine& owner_;
+  } keeper(*this);
+  return SnapshotCreation({directory_, config_, store_, *runner_, keeper}, options, *work).run();
+}
+
+// --- starting and stopping -----------------------------------------------------------------------
+
+base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot() const {
+  return vmm::Machine::create(TRY(present_config()), {io_.console});
+}
+
+base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
+    const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
+    const ApplyOptions& options) const {
+  const vmm::MachineState state = TRY(load_state(snapshot));
+  ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
+  return vmm::Machine::restore(with_chains(config_.machine, chains), {io_.console},
+                               {state, source, clock_of(options.clock), options.new_generation});
+}
+
+void VirtualMachine::launch(MachineRunner::Session& session,
+                            std::unique_ptr<vmm::Machine> machine) {
+  facts_.with([](Facts& facts) {
+    facts.started_unix_us = unix_us_now();
+    facts.ending.reset();
+  });
+  session.launch(std::move(machine));
+  base::signal_eventfd(changed_);
+}
+
+base::Status VirtualMachine::start() {
+  auto session = runner_->session();
+  return start_in(session);
+}
+
+base::Status VirtualMachine::start_in(MachineRunner::Session& session) {
+  if (session.machine() != nullptr) {
+    if (runner_->state() == PowerState::kPaused) return resume_in(session);
+    return base::fail(ErrorKind::kInvalidState, "the machine runs already");
+  }
+  const Present now = present();
+  if (!now.saved_from.empty()) return resume_saved(session, now);
+  launch(session, TRY(boot()));
+  return {};
+}
+
+/// From here on disks and the snapshot's memory go separate ways: the next start must boot.
+base::Status VirtualMachine::resume_saved(MachineRunner::Session& session, const Present& now) {
+  const OpenSnapshot snapshot = TRY(store_.open_snapshot(now.saved_from));
+  const auto chains = TRY(present_chains(directory_, config_.machine, now));
+  const auto options = facts_.with([](const Facts& facts) { return facts.resume_options; });
+  auto machine = TRY(restore(snapshot, chains, options));
+  Present next = now;
+  next.saved_from.clear();
+  TRY(set_present(next));
+  launch(session, std::move(machine));
+  return {};
+}
+
+base::Status VirtualMachine::start_from(const std::string& id, const ApplyOptions& options) {
+  Unobserved nobody;
+  const auto work = TRY(work_.take(fmt::format("starting from snapshot {}", id), nobody));
+  auto session = runner_->session();
+  if (session.machine() != nullptr) {
+    return base::fail(ErrorKind::kInvalidState,
+                      "the machine runs already; apply the snapshot instead, or stop it first");
+  }
+  const OpenSnapshot snapshot = TRY(open_own(id));
+  const auto chains =
+      TRY(with_overlays(directory_, TRY(proven_chains(directory_, snapshot.manifest.disks))));
+  const Present before = present();
+  // The present becomes durable while the machine is made; both have to be there before it runs.
+  std::future<base::Status> named = std::async(std::launch::async, [&] {
+    return set_present({to_present(directory_, chains), id, id, {}});
+  });
+  auto machine = make_from(snapshot, chains, options);
+  auto saved = named.get();
+  if (machine && saved) {
+    launch(session, std::move(*machine));
+    return {};
+  }
+  const auto error = machine ? saved.error() : machine.error();
+  machine = base::fail(error);  // it has the overlays open
+  TRY(set_present(before));
+  remove_tops(chains);
+  return base::fail(error);
+}
+
+/// The machine as the snapshot has it, at rest: with its memory, or about to boot.
+base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::make_from(
+    const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
+    const ApplyOptions& options) const {
+  TRY(create_overlays(chains));
+  if (snapshot.manifest.info.has_memory) return restore(snapshot, chains, options);
+  return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console});
+}
+
+/// kCorrupt: it belongs to another machine.
+base::Result<OpenSnapshot> VirtualMachine::open_own(const std::string& id) const {
+  OpenSnapshot snapshot = TRY(store_.open_snapshot(id));
+  if (snapshot.manifest.vm_id == config_.id) return snapshot;
+  return base::fail(ErrorKind::kCorrupt,
+                    fmt::format("snapshot {}: belongs to another machine", id));
+}
+
+base::Status VirtualMachine::pause() {
+  auto session = runner_->session();
+  if (session.machine() == nullptr) return base::fail(off_error("pause"));
+  TRY(session.pause());
+  base::signal_eventfd(changed_);
+  return {};
+}
+
+base::Status VirtualMachine::resume() {
+  auto session = runner_->session();
+  return resume_in(session);
+}
+
+base::Status VirtualMachine::resume_in(MachineRunner::Session& session) {
+  if (session.machine() == nullptr) return base::fail(off_error("resume"));
+  session.resume();
+  base::signal_eventfd(changed_);
+  return {};
+}
+
+base::Status VirtualMachine::shut_down() {
+  auto session = runner_->session();
+  if (session.machine() == nullptr) return base::fail(off_error("shut down"));
+  if (runner_->state() == PowerState::kPaused) {
+    return base::fail(ErrorKind::kInvalidState,
+                      "the machine is paused and would not see its power button; resume it first");
+  }
+  session.machine()->press_power_button();
+  return {};
+}
+
+base::Status VirtualMachine::power_off() {
+  auto session = runner_->session();
+  if (session.machine() == nullptr) {
+    Present next = present();
+    if (next.saved_from.empty()) return {};
+    next.saved_from.clear();  // a saved machine's memory is what there is to switch off
+    return set_present(next);
+  }
+  session.end({Ending::Kind::kStopped, "switched off"});
+  return {};
+}
+
+base::Status VirtualMachine::reset() {
+  auto session = runner_->session();
+  if (session.machine() == nullptr) return base::fail(off_error("reset"));
+  session.end({Ending::Kind::kReset, "reset"});
+  return start_in(session);
+}
+
+base::Result<std::string> VirtualMachine::selftest() {
+  auto session = runner_->session();
+  const auto rest = TRY(session.rest());
+  return session.machine()->selftest(rest.paused());
+}
+
+// --- snapshots that are there --------------------------------------------------------------------
+
+base::Status VirtualMachine::apply_snapshot(const std::string& id, const ApplyOptions& options,
+                                            WorkObserver& observer) {
+  const auto work = TRY(work_.take(fmt::format("applying snapshot {}", id), observer));
+  const OpenSnapshot snapshot = TRY(open_own(id));
+  auto chains = TRY(proven_chains(directory_, snapshot.manifest.disks));
+  chains = TRY(with_overlays(directory_, std::move(chains)));
+  auto session = runner_->session();
+  auto created = create_overlays(chains);
+  Present next{to_present(directory_, chains), id, id, {}};
+  if (created) {
+    created = session.machine() == nullptr
+                  ? apply_off(snapshot, std::move(next), chains, options)
+                  : apply_running(session, snapshot, next, chains, options);
+  }
+  if (!created) {
+    remove_tops(chains);
+    return created;
+  }
+  base::signal_eventfd(changed_);
+  return remove_unused_layers_of(present());
+}
+
+base::Status VirtualMachine::apply_off(const OpenSnapshot& snapshot, Present next,
+                                       const std::vector<DiskChain>& chains,
+                                       const ApplyOptions& options) {
+  if (snapshot.manifest.info.has_memory) {
+    // Whether it can start is said now, not when the old present is gone.
+    TRY(restore(snapshot, chains, options));
+    next.saved_from = snapshot.manifest.info.id;
+  }
+  TRY(set_present(next));
+  facts_.with([&](Facts& facts) { facts.resume_options = options; });
+  return {};
+}
+
+/// The old machine rests until the new one is complete; when anything fails it goes on.
+base::Status VirtualMachine::apply_running(MachineRunner::Session& session,
+                                           const OpenSnapshot& snapshot, const Present& next,
+                                           const std::vector<DiskChain>& chains,
+                                           const ApplyOptions& options) {
+  if (!snapshot.manifest.info.has_memory) {
+    TRY(set_present(next));
+    session.end({Ending::Kind::kStopped, "switched off to apply a snapshot without memory"});
+    return {};
+  }
+  const bool was_paused = runner_->state() == PowerState::kPaused;
+  std::unique_ptr<vmm::Machine> machine;
+  {
+    const auto rest = TRY(session.rest());
+    session.machine()->release_ports(rest.paused());  // the new one wants them
+    auto built = restore(snapshot, chains, options);
+    if (built) {
+      if (auto saved = set_present(next); !saved) built = base::fail(saved.error());
+    }
+    if (!built) {
+      const auto claimed = session.machine()->claim_ports(rest.paused());
+      if (!claimed) base::log::error("{}: {}", directory_.name(), claimed.error().message());
+      return base::fail(built.error());
+    }
+    machine = std::move(*built);
+    session.machine()->end({Ending::Kind::kStopped, "replaced by a snapshot"});
+  }
+  session.replace(std::move(machine), was_paused);
+  return {};
+}
+
+base::Status VirtualMachine::destroy_snapshot(const std::string& id) {
+  Unobserved nobody;
+  const auto work = TRY(work_.take(fmt::format("deleting snapshot {}", id), nobody));
+  return destroy({id});
+}
+
+/// `ids`: children before their parents, so that a kill in the middle leaves no orphan.
+base::Status VirtualMachine::destroy(const std::vector<std::string>& ids) {
+  Present now = present();
+  for (const auto& id : ids) {
+    if (now.saved_from != id) continue;
+    return base::fail(ErrorKind::kInvalidState,
+                      fmt::format("snapshot {}: the machine's saved memory is in it; start the "
+                                  "machine first, or power it off to give the memory up",
+                                  id));
+  }
+  for (const auto& id : ids) {
+    const auto manifest = store_.load(id);
+    TRY(store_.remove(id));
+    if (now.current == id) now.current = manifest ? manifest->info.parent : "";
+    if (now.last_applied == id) now.last_applied.clear();
+    TRY(set_present(now));
+  }
+  return remove_unused_layers_of(now);
+}
+
+base::Status VirtualMachine::destroy_snapshot_tree(const std::string& id) {
+  Unobserved nobody;
+  const auto work = TRY(work_.take(fmt::format("deleting the tree of snapshot {}", id), nobody));
+  TRY(store_.load(id));
+  const auto all = TRY(manifests());
+  std::vector<std::string> ids = {id};
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    for (const auto& manifest : all) {
+      if (manifest.info.parent == ids[i]) ids.push_back(manifest.info.id);
+    }
+  }
+  std::reverse(ids.begin(), ids.end());
+  return destroy(ids);
+}
+
+base::Status VirtualMachine::verify_snapshot(const std::string& id, WorkObserver& observer) {
+  const auto work = TRY(work_.take(fmt::format("verifying snapshot {}", id), observer));
+  const Manifest manifest = TRY(store_.load(id));
+  TRY(proven_chains(directory_, manifest.disks));
+  return store_.verify(id, work.get());
+}
+
+base::Status VirtualMachine::rename_snapshot(const std::string& id, const std::string& name,
+                                             const std::string& notes) {
+  TRY(check_snapshot_name(name));
+  Unobserved nobody;
+  const auto work = TRY(work_.take(fmt::format("renaming snapshot {}", id), nobody));
+  return store_.rename(id, name, notes);
+}
+
+}  // namespace stasis::snapshot
