@@ -38,9 +38,9 @@ struct Value {
   Type type = Type::kString;
   bool is_array = false;
   bool is_null = true;
-  bool is_embedded = false;              ///< a string that holds an instance as XML
-  std::vector<std::string> texts;        ///< one for a scalar
-  std::vector<ObjectPath> references;    ///< in place of texts for kReference
+  bool is_embedded = false;            ///< a string that holds an instance as XML
+  std::vector<std::string> texts;      ///< one for a scalar
+  std::vector<ObjectPath> references;  ///< in place of texts for kReference
 
   static Value null(Type type, bool is_array = false);
   static Value boolean(bool value);
