@@ -72,9 +72,10 @@ base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory d
                                                                    VmLock lock, Io io) {
   VmConfig config = TRY(directory.config());
   SnapshotStore store = TRY(SnapshotStore::open(directory.snapshots_path()));
-  std::unique_ptr<VirtualMachine> machine(
-      new VirtualMachine(std::move(directory), std::move(lock), io, std::move(config),
-                         std::move(store), TRY(base::make_eventfd())));
+  base::Fd changed = TRY(base::make_eventfd());
+  std::unique_ptr<VirtualMachine> machine(new VirtualMachine(std::move(directory), std::move(lock),
+                                                             io, std::move(config),
+                                                             std::move(store), std::move(changed)));
   TRY(machine->begin());
   return machine;
 }
