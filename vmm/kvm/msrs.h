@@ -10,6 +10,8 @@ namespace stasis::vmm {
 
 // Intel SDM volume 4, table 2-2.
 inline constexpr std::uint32_t kMsrTsc = 0x10;
+inline constexpr std::uint32_t kMsrSysenterEsp = 0x175;
+inline constexpr std::uint32_t kMsrSysenterEip = 0x176;
 inline constexpr std::uint32_t kMsrTscDeadline = 0x6E0;
 inline constexpr std::uint32_t kMsrXss = 0xDA0;
 

@@ -84,6 +84,20 @@ base::Status restore_xcrs(const KvmVcpu& vcpu, const Raw<kvm_xcrs>& in) {
   return kvm_call(vcpu.fd(), KVM_SET_XCRS, "KVM_SET_XCRS", &xcrs);
 }
 
+bool is_intel(const std::vector<kvm_cpuid_entry2>& cpuid) {
+  const auto vendor = std::find_if(cpuid.begin(), cpuid.end(),
+                                   [](const auto& entry) { return entry.function == 0; });
+  return vendor != cpuid.end() && vendor->ebx == 0x756E'6547;  // "Genu"
+}
+
+/// AMD's SYSENTER is for legacy mode: KVM keeps the low halves of its stack and entry point alone,
+/// but may tell what the guest wrote above them.
+void drop_unkept_halves(std::vector<MsrValue>& msrs) {
+  for (MsrValue& msr : msrs) {
+    if (msr.index == kMsrSysenterEsp || msr.index == kMsrSysenterEip) msr.value &= 0xFFFF'FFFF;
+  }
+}
+
 /// The saved MSRs for which `wanted` holds, in their order.
 template <typename Wanted>
 std::vector<MsrValue> select(const std::vector<MsrValue>& msrs, Wanted wanted) {
@@ -155,6 +169,7 @@ base::Result<VcpuState> save_vcpu(const KvmVcpu& vcpu, const VcpuFacts& facts) {
   TRY(get<kvm_xcrs>(vcpu, KVM_GET_XCRS, "KVM_GET_XCRS", state.xcrs));
   TRY(get<kvm_debugregs>(vcpu, KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS", state.debug_regs));
   state.msrs = TRY(read_msrs(vcpu, facts.msrs));
+  if (!is_intel(vcpu.cpuid())) drop_unkept_halves(state.msrs);
   TRY(get<kvm_lapic_state>(vcpu, KVM_GET_LAPIC, "KVM_GET_LAPIC", state.lapic));
   TRY(get<kvm_vcpu_events>(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", state.events));
   state.cpuid = to_state(vcpu.cpuid());
