@@ -23,8 +23,9 @@ tl::unexpected<base::Error> usage_error(std::string message) {
 }
 
 CLI::Option* add_option(CLI::App& app, const OptionSpec& spec) {
-  const std::string name = fmt::format("--{}", spec.name);
-  if (spec.value.empty()) return app.add_flag(name);
+  std::string name = fmt::format("--{}", spec.name);
+  if (spec.letter != 0) name = fmt::format("-{},{}", spec.letter, name);
+  if (spec.value.empty() || spec.is_value_optional) return app.add_flag(name);
   // All values are taken as text here; what is one too many is said by check_count.
   return app.add_option(name)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
@@ -70,6 +71,21 @@ Status stray_argument(std::span<const OptionSpec> options, const std::string& ar
       fmt::format("unknown option \"--{}\"{}", word, spelling_hint(word, names, "--")));
 }
 
+/// The words that are no options, in their places.
+Status place_arguments(std::span<const ArgumentSpec> specs, std::span<const OptionSpec> options,
+                       const std::vector<std::string>& words,
+                       std::map<std::string, std::string, std::less<>>& arguments) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i].starts_with('-') || i >= specs.size()) return stray_argument(options, words[i]);
+    if (words[i].empty()) return usage_error(fmt::format("{}: empty", specs[i].name));
+    arguments[std::string(specs[i].name)] = words[i];
+  }
+  for (const ArgumentSpec& spec : specs.subspan(std::min(words.size(), specs.size()))) {
+    if (!spec.is_optional) return usage_error(fmt::format("no {0}; write {0}", spec.name));
+  }
+  return {};
+}
+
 /// The parser met an option without its value: the last argument ("--kernel"; any other takes the
 /// next word), or one that ends in "=", or a flag that has a value.
 Status missing_value(std::span<const OptionSpec> options, std::span<const char* const> arguments) {
@@ -98,14 +114,15 @@ Status run_parser(CLI::App& app, std::span<const OptionSpec> options,
 }  // namespace
 
 Result<CommandLine> CommandLine::parse(std::span<const OptionSpec> options,
-                                       std::span<const char* const> arguments) {
+                                       std::span<const char* const> words,
+                                       std::span<const ArgumentSpec> arguments) {
   CLI::App app;
   app.set_help_flag();
   app.allow_extras();
   std::vector<CLI::Option*> parsed;
   for (const OptionSpec& spec : options) parsed.push_back(add_option(app, spec));
-  TRY(check_flags(options, arguments));
-  TRY(run_parser(app, options, arguments));
+  TRY(check_flags(options, words));
+  TRY(run_parser(app, options, words));
   CommandLine line;
   for (std::size_t i = 0; i < options.size(); ++i) {
     if (parsed[i]->count() == 0) continue;
@@ -113,15 +130,21 @@ Result<CommandLine> CommandLine::parse(std::span<const OptionSpec> options,
     auto& values = line.values_[std::string(options[i].name)];
     if (options[i].value.empty()) continue;
     values = parsed[i]->results();
+    if (options[i].is_value_optional && values.front() == "true") values.clear();
     for (const std::string& value : values) TRY(check_value(options[i], options, value));
   }
-  if (const auto rest = app.remaining(); !rest.empty()) TRY(stray_argument(options, rest.front()));
+  TRY(place_arguments(arguments, options, app.remaining(), line.arguments_));
   return line;
 }
 
 const std::string* CommandLine::value(std::string_view option) const {
   const auto found = values_.find(option);
   return found == values_.end() || found->second.empty() ? nullptr : &found->second.front();
+}
+
+const std::string* CommandLine::argument(std::string_view name) const {
+  const auto found = arguments_.find(name);
+  return found == arguments_.end() ? nullptr : &found->second;
 }
 
 std::span<const std::string> CommandLine::values(std::string_view option) const {

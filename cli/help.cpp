@@ -21,7 +21,18 @@ std::string option_line(const std::string& name, std::string_view help) {
 }
 
 std::string option_name(const OptionSpec& spec) {
-  return fmt::format("--{}{}{}", spec.name, spec.value.empty() ? "" : " ", spec.value);
+  if (spec.is_value_optional) return fmt::format("--{}[={}]", spec.name, spec.value);
+  const std::string letter = spec.letter == 0 ? "" : fmt::format(", -{}", spec.letter);
+  return fmt::format("--{}{}{}{}", spec.name, letter, spec.value.empty() ? "" : " ", spec.value);
+}
+
+/// " VM [NAME]": the arguments of a verb.
+std::string argument_names(const Verb& verb) {
+  std::string text;
+  for (const ArgumentSpec& spec : verb.arguments) {
+    text += spec.is_optional ? fmt::format(" [{}]", spec.name) : fmt::format(" {}", spec.name);
+  }
+  return text;
 }
 
 }  // namespace
@@ -31,7 +42,9 @@ std::string program_help() {
       "Usage: stasis VERB [OPTIONS]\n"
       "Runs Linux guests on KVM.\n\n"
       "Verbs:\n";
-  for (const Verb* verb : kVerbs) text += option_line(std::string(verb->name), verb->summary);
+  for (const Verb* verb : kVerbs) {
+    text += option_line(fmt::format("{}{}", verb->name, argument_names(*verb)), verb->summary);
+  }
   text += "\nOptions:\n";
   text += option_line("--help", "Shows this, or after a verb its options.");
   text += option_line("--version", "Shows version, build and KVM API.");
@@ -43,14 +56,17 @@ std::string program_help() {
       "\nExamples:\n"
       "  stasis doctor\n"
       "  stasis run --kernel vmlinuz --initrd initrd.img --memory 512M\n"
+      "  stasis run --name web1 --detach --kernel vmlinuz --disk root.img\n"
+      "  stasis snapshot create web1 clean\n"
+      "  stasis start web1 --from clean\n"
       "  stasis run --help\n"
       "\nMore: man stasis\n";
   return text;
 }
 
 std::string verb_help(const Verb& verb) {
-  std::string text =
-      fmt::format("Usage: stasis {} [OPTIONS]\n{}\n\nOptions:\n", verb.name, verb.summary);
+  std::string text = fmt::format("Usage: stasis {}{} [OPTIONS]\n{}\n\nOptions:\n", verb.name,
+                                 argument_names(verb), verb.summary);
   for (const OptionSpec& spec : verb.options) text += option_line(option_name(spec), spec.help);
   text += option_line("--help", "Shows this.");
   return text + fmt::format("\n{}", verb.notes);

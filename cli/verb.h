@@ -15,15 +15,25 @@ struct OptionSpec {
   std::string_view value;  ///< what the help calls its value; empty for a flag
   std::string_view help;   ///< lines of at most 60 columns
   bool is_repeatable = false;
+  char letter = 0;                 ///< of the short form "-a"; flags only
+  bool is_value_optional = false;  ///< "--compress" or "--compress=3", never "--compress 3"
 };
 
-/// One verb: `stasis NAME [OPTIONS]`. Each lives in the file of its name.
+/// One word of a verb that is no option, in its place.
+struct ArgumentSpec {
+  std::string_view name;  ///< as the help calls it
+  bool is_optional = false;
+};
+
+/// One verb: `stasis NAME [ARGUMENTS] [OPTIONS]`. Each lives in the file of its name; a name of two
+/// words, "snapshot list", is one of a group.
 struct Verb {
   std::string_view name;
   std::string_view summary;
   std::span<const OptionSpec> options;
   std::string_view notes;  ///< examples and the like, printed below the options
   ExitCode (*run)(const CommandLine&);
+  std::span<const ArgumentSpec> arguments = {};
 };
 
 extern const Verb kRunVerb;

@@ -57,6 +57,37 @@ TEST_CASE("arguments that do not fit are refused by name") {
   CHECK(refusal({"--disk", "a", "b"}) == "unexpected argument \"b\"; options begin with --");
 }
 
+TEST_CASE("arguments have their places between options") {
+  constexpr ArgumentSpec kArguments[] = {{"VM"}, {"NAME", true}};
+  const auto parse_both = [&](const std::vector<const char*>& words) {
+    return CommandLine::parse(kOptions, words, kArguments);
+  };
+  const auto line = parse_both({"web1", "--json", "before"});
+  REQUIRE(line);
+  CHECK(*line->argument("VM") == "web1");
+  CHECK(*line->argument("NAME") == "before");
+  CHECK(line->has("json"));
+  CHECK(parse_both({"web1"})->argument("NAME") == nullptr);
+  CHECK(parse_both({"--json"}).error().message() == "no VM; write VM");
+  CHECK(parse_both({"a", "b", "c"}).error().message() ==
+        "unexpected argument \"c\"; options begin with --");
+  CHECK(parse_both({""}).error().message() == "VM: empty");
+  CHECK(parse_both({"--jsn", "a"}).error().message().starts_with("unknown option \"--jsn\""));
+}
+
+TEST_CASE("short forms and optional values") {
+  constexpr OptionSpec kMore[] = {{"all", "", "", false, 'a'},
+                                  {"compress", "LEVEL", "", false, 0, true}};
+  const auto parse_more = [&](const std::vector<const char*>& words) {
+    return CommandLine::parse(kMore, words);
+  };
+  CHECK(parse_more({"-a"})->has("all"));
+  CHECK(parse_more({"--compress"})->has("compress"));
+  CHECK(parse_more({"--compress"})->value("compress") == nullptr);
+  CHECK(*parse_more({"--compress=7"})->value("compress") == "7");
+  CHECK(*parse_more({"--compress=x"})->value("compress") == "x");
+}
+
 TEST_CASE("a missing value is said with how to write it") {
   const std::string expected = "--kernel: no value; write --kernel FILE";
   CHECK(refusal({"--kernel"}) == expected);
