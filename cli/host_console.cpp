@@ -1,35 +1,12 @@
 #include "cli/host_console.h"
 
-#include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
-
+#include "cli/fatal_signals.h"
 #include "cli/say.h"
 #include "devices/console/buffered_output.h"
 
 namespace stasis::cli {
-namespace {
-
-/// For the handler of fatal signals, which is given nothing but a number. Set by HostConsole only.
-std::atomic<const devices::TerminalMode*> terminal_to_restore{nullptr};
-
-void restore_and_die(int number) {
-  const devices::TerminalMode* const terminal = terminal_to_restore.load();
-  if (terminal != nullptr) terminal->restore();
-  ::raise(number);  // SA_RESETHAND: now it kills
-}
-
-void restore_terminal_before_death() {
-  struct sigaction action {};
-  action.sa_handler = restore_and_die;
-  action.sa_flags = SA_RESETHAND | SA_NODEFER;
-  for (const int number : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE, SIGQUIT}) {
-    ::sigaction(number, &action, nullptr);
-  }
-}
-
-}  // namespace
 
 base::Result<std::unique_ptr<HostConsole>> HostConsole::open(const vmm::ConsoleConfig& config) {
   auto wake = TRY(base::make_eventfd());  // apart: an early return inside new would leak
@@ -61,14 +38,13 @@ base::Status HostConsole::open_stdio() {
   output_ = &stdio_->output();
   if (!is_terminal) return {};
   terminal_ = TRY(devices::TerminalMode::make_raw(STDIN_FILENO));
-  terminal_to_restore = terminal_.get();
-  restore_terminal_before_death();
+  restore_at_fatal_signal(terminal_.get());
   return {};
 }
 
 HostConsole::~HostConsole() {
   end();
-  terminal_to_restore = nullptr;
+  if (terminal_) restore_at_fatal_signal(nullptr);
 }
 
 void HostConsole::start() {
