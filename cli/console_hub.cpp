@@ -45,10 +45,19 @@ ConsoleHub::~ConsoleHub() {
   if (listener_.is_open()) ::unlink(socket_path_.c_str());
   loop_->run_sync([this] {
     if (listener_.is_open()) loop_->unwatch(listener_.get());
-    for (const auto& viewer : viewers_) loop_->unwatch(viewer->connection.get());
   });
-  room_.cancel();
-  viewers_.clear();  // what they were not told yet is flushed
+  end_viewers();
+}
+
+void ConsoleHub::set_on(bool is_on) {
+  loop_->run_sync([&] {
+    is_on_ = is_on;
+    if (!is_on) end_viewers();
+  });
+}
+
+void ConsoleHub::end_viewers() {
+  while (!viewers_.empty()) drop(*viewers_.back());
 }
 
 void ConsoleHub::write(std::span<const std::uint8_t> bytes) {
@@ -91,8 +100,18 @@ void ConsoleHub::room_again() {
 void ConsoleHub::accept_viewer() {
   Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!connection.is_open()) return;
+  if (viewers_.size() >= kMaxViewers) drop_gone_viewers();
   if (viewers_.size() >= kMaxViewers || !is_peer_trusted(connection)) return;
   add_viewer(std::move(connection));
+  if (!is_on_) end_viewers();
+}
+
+/// One that typed what the guest does not take is not read from, so that its end goes unseen.
+void ConsoleHub::drop_gone_viewers() {
+  for (std::size_t i = viewers_.size(); i-- > 0;) {
+    pollfd state{viewers_[i]->connection.get(), 0, 0};
+    if (::poll(&state, 1, 0) == 1) drop(*viewers_[i]);
+  }
 }
 
 void ConsoleHub::add_viewer(Fd connection) {

@@ -52,6 +52,9 @@ class ConsoleHub final : public devices::ByteSink, private devices::InputGate {
   /// Others can attach from now on.
   base::Status listen();
 
+  /// While it is off, all who are attached, or attach, see the end after what there is to show.
+  void set_on(bool is_on);
+
  private:
   /// What the front types takes the way of all others.
   class FrontInput final : public devices::ByteReceiver {
@@ -81,6 +84,8 @@ class ConsoleHub final : public devices::ByteSink, private devices::InputGate {
   void deliver(Viewer& viewer);
   void watch(Viewer& viewer);
   void drop(Viewer& viewer);
+  void end_viewers();
+  void drop_gone_viewers();
 
   const std::string socket_path_;
   const std::unique_ptr<devices::EventLoop> loop_;
@@ -94,6 +99,7 @@ class ConsoleHub final : public devices::ByteSink, private devices::InputGate {
   devices::ByteSink* front_ = nullptr;
   std::vector<std::uint8_t> replay_;
   std::vector<std::unique_ptr<Viewer>> viewers_;  // changed on the loop's thread, under mutex_
+  bool is_on_ = true;                             // loop's thread only
   HostConsole* front_console_ = nullptr;
   devices::LoopTask room_;
 };

@@ -121,6 +121,26 @@ Outcome outcome_of(const vmm::Ending& ending) {
   return outcome(ExitCode::kFailed, "stopped by the host");
 }
 
+ExitCode exit_code_of_run(const snapshot::RunRecord& record) {
+  using snapshot::RunEnd;
+  switch (record.end) {
+    case RunEnd::kPowerOff:
+      return ExitCode::kSuccess;
+    case RunEnd::kReboot:
+      return ExitCode::kGuestRebooted;
+    case RunEnd::kPanic:
+      return ExitCode::kGuestPanicked;
+    case RunEnd::kTripleFault:
+      return ExitCode::kTripleFault;
+    case RunEnd::kInternalError:
+      return ExitCode::kKvmError;
+    case RunEnd::kSignal:
+      return ExitCode::kTerminated;
+    default:
+      return ExitCode::kFailed;
+  }
+}
+
 Outcome outcome_of_signal(int number) {
   switch (number) {
     case SIGHUP:

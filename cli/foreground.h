@@ -5,6 +5,7 @@
 #include "base/result.h"
 #include "cli/exit_codes.h"
 #include "cli/run_request.h"
+#include "snapshot/vm_run_record.h"
 #include "vmm/ending.h"
 
 namespace stasis::cli {
@@ -23,6 +24,9 @@ base::Result<Outcome> run_in_foreground(const RunRequest& request);
 
 /// What a guest's end means to the caller of `stasis run`.
 Outcome outcome_of(const vmm::Ending& ending);
+
+/// As above for a run of a named machine that has ended.
+ExitCode exit_code_of_run(const snapshot::RunRecord& record);
 
 /// As above for a signal that ended the run.
 Outcome outcome_of_signal(int number);

@@ -40,7 +40,10 @@ const Verb* find_verb(std::string_view name) {
 
 ExitCode unknown_verb(std::string_view word) {
   std::vector<std::string_view> names;
-  for (const Verb* verb : kVerbs) names.push_back(verb->name);
+  for (const Verb* verb : kVerbs) {
+    const std::string_view first = verb->name.substr(0, verb->name.find(' '));
+    if (names.empty() || names.back() != first) names.push_back(first);
+  }
   names.insert(names.end(), {"--help", "--version"});
   say(fmt::format("unknown verb \"{}\"{}", word, spelling_hint(word, names)));
   return ExitCode::kUsage;

@@ -45,7 +45,11 @@ constexpr OptionSpec kOptions[] = {
      "which device it is: serial (ttyS0, the default) or virtio\n"
      "(hvc0). Default: stdio. Leave with Ctrl-] x."},
     {"on-reboot", "restart|exit", "What a guest's reboot does. Default: restart."},
-    {"name", "NAME", "Name in messages: letters, digits, . _ -. Default: vm."},
+    {"name", "NAME",
+     "Keeps the machine under this name, for start, snapshot and\n"
+     "the like: letters, digits, . _ -. Default: it is not kept."},
+    {"detach", "", "Returns when the guest runs, and prints the name."},
+    {"json", "", "With --detach: prints one JSON record (docs/json.md)."},
 };
 
 tl::unexpected<base::Error> bad_value(std::string_view value, std::string_view reason) {
@@ -140,6 +144,19 @@ Status read_machine(const CommandLine& line, const HostLimits& host, vmm::Machin
   return {};
 }
 
+Status read_manner(const CommandLine& line, RunRequest& request) {
+  request.is_named = line.has("name");
+  request.detaches = line.has("detach");
+  if (request.detaches && !request.is_named) {
+    return fail(ErrorKind::kInvalidArgument,
+                "--detach: nobody could find it again; add: --name NAME");
+  }
+  if (line.has("json") && !request.detaches) {
+    return fail(ErrorKind::kInvalidArgument, "--json: is for --detach; leave it out");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::span<const OptionSpec> run_options() {
@@ -152,6 +169,7 @@ Result<RunRequest> make_run_request(const CommandLine& line, const HostLimits& h
   request.machine.disks = TRY(parse_disks(line.values("disk")));
   request.machine.cmdline = with_console(request.machine.cmdline, request.machine.console);
   TRY(read(line, "on-reboot", request.on_reboot, parse_on_reboot));
+  TRY(read_manner(line, request));
   if (request.machine.kernel.empty()) {
     return fail(ErrorKind::kInvalidArgument, "no --kernel; add: --kernel FILE");
   }

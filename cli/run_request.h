@@ -19,6 +19,8 @@ enum class OnReboot {
 struct RunRequest {
   vmm::MachineConfig machine;
   OnReboot on_reboot = OnReboot::kRestart;
+  bool is_named = false;  ///< it is kept, in a folder of its own
+  bool detaches = false;  ///< `run` returns when the guest runs
 };
 
 /// What this host can give at most.

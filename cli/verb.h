@@ -37,9 +37,48 @@ struct Verb {
 };
 
 extern const Verb kRunVerb;
+extern const Verb kStartVerb;
+extern const Verb kStopVerb;
+extern const Verb kKillVerb;
+extern const Verb kPauseVerb;
+extern const Verb kResumeVerb;
+extern const Verb kRmVerb;
+extern const Verb kPsVerb;
+extern const Verb kInfoVerb;
+extern const Verb kConsoleVerb;
+extern const Verb kLogsVerb;
+extern const Verb kSnapshotCreateVerb;
+extern const Verb kSnapshotListVerb;
+extern const Verb kSnapshotShowVerb;
+extern const Verb kSnapshotApplyVerb;
+extern const Verb kSnapshotDeleteVerb;
+extern const Verb kSnapshotRenameVerb;
+extern const Verb kSnapshotVerifyVerb;
+extern const Verb kSnapshotSelftestVerb;
 extern const Verb kDoctorVerb;
 
 /// All verbs, in the order of the help text.
-inline constexpr const Verb* kVerbs[] = {&kRunVerb, &kDoctorVerb};
+inline constexpr const Verb* kVerbs[] = {
+    &kRunVerb,
+    &kStartVerb,
+    &kStopVerb,
+    &kKillVerb,
+    &kPauseVerb,
+    &kResumeVerb,
+    &kRmVerb,
+    &kPsVerb,
+    &kInfoVerb,
+    &kConsoleVerb,
+    &kLogsVerb,
+    &kSnapshotCreateVerb,
+    &kSnapshotListVerb,
+    &kSnapshotShowVerb,
+    &kSnapshotApplyVerb,
+    &kSnapshotDeleteVerb,
+    &kSnapshotRenameVerb,
+    &kSnapshotVerifyVerb,
+    &kSnapshotSelftestVerb,
+    &kDoctorVerb,
+};
 
 }  // namespace stasis::cli

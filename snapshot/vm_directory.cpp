@@ -203,6 +203,12 @@ Result<std::vector<std::string>> VmDirectory::list(const std::string& root) {
   return names;
 }
 
+Result<VmDirectory> VmDirectory::duplicate() const {
+  Fd folder(::fcntl(folder_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!folder.is_open()) return fail(base::errno_error(fmt::format("machine \"{}\"", name_)));
+  return VmDirectory(name_, path_, std::move(folder));
+}
+
 Result<VmLock> VmDirectory::lock_in_place() const {
   VmLock lock(TRY(open_lock_file(folder_)));
   struct flock range = whole_file();

@@ -54,6 +54,9 @@ class VmDirectory {
   /// Names of all machines, sorted. Empty when there is no root.
   static base::Result<std::vector<std::string>> list(const std::string& root);
 
+  /// The same folder once more, for another owner.
+  base::Result<VmDirectory> duplicate() const;
+
   const std::string& name() const { return name_; }
   const std::string& path() const { return path_; }
   const base::Fd& folder() const { return folder_; }

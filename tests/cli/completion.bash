@@ -40,8 +40,8 @@ expect() {
     failures=$((failures + 1))
 }
 
-expect "stasis " "--help --version doctor run"
-expect "stasis r" "run"
+expect "stasis " "--help --version console doctor info kill logs pause ps resume rm run snapshot start stop"
+expect "stasis r" "resume rm run"
 expect "stasis doctor --" "--help --json"
 expect "stasis run --k" "--kernel"
 expect "stasis run --kernel v" "vmlinuz"
@@ -59,9 +59,24 @@ expect "stasis run --kernel=v" "vmlinuz"
 expect "stasis run --cmdline x" ""
 
 # Every option and verb of the program is offered.
+export STASIS_ROOT=$folder/root
+mkdir -p "$STASIS_ROOT"/vms/{web1,web2,db,.new-1}
+expect "stasis start " "db web1 web2"
+expect "stasis kill w" "web1 web2"
+expect "stasis snapshot " "apply create delete list rename selftest show verify"
+expect "stasis snapshot create w" "web1 web2"
+expect "stasis snapshot create web1 --engine s" "stop-and-copy"
+expect "stasis start web1 --clock f" "freeze"
+expect "stasis ps w" ""
+
 options_of() { "$stasis" "$@" --help | grep -oE '^  --[a-z-]+' | tr -d ' ' | sort | paste -sd' '; }
 expect "stasis run --" "$(options_of run)"
-expect "stasis doctor --" "$(options_of doctor)"
+for verb in start stop kill pause resume rm ps info console logs doctor; do
+    expect "stasis $verb --" "$(options_of "$verb")"
+done
+for verb in create list show apply delete rename verify selftest; do
+    expect "stasis snapshot $verb --" "$(options_of snapshot "$verb")"
+done
 expect "stasis --" "$(options_of)"
 
 exit $((failures != 0))

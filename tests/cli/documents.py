@@ -31,17 +31,17 @@ def main() -> int:
     wrong = []
 
     program = output(stasis, "--help")
-    verbs = re.findall(r"^  ([a-z]+) ", section(program, "Verbs"), re.M)
+    verbs = re.findall(r"^  ([a-z]+(?: [a-z]+)?) ", section(program, "Verbs"), re.M)
     options = set(re.findall(r"^  (--[a-z-]+)", program, re.M))
     for verb in verbs:
-        options |= set(re.findall(r"^  (--[a-z-]+)", output(stasis, verb, "--help"), re.M))
-        if "Examples:" not in output(stasis, verb, "--help"):
+        options |= set(re.findall(r"^  (--[a-z-]+)", output(stasis, *verb.split(), "--help"), re.M))
+        if "Examples:" not in output(stasis, *verb.split(), "--help"):
             wrong.append(f"{verb} --help has no examples")
     for word in [*verbs, *sorted(options)]:
-        if not re.search(rf"^\.B[IR]* {word}( |$)", man, re.M):
+        if not re.search(rf"^\.B[IR]* {word}( |,|$)", man, re.M):
             wrong.append(f"{word} is not in the man page")
         for name, text in completions.items():
-            if not re.search(rf"{word}\b", text):
+            if not re.search(rf"{word.split()[-1]}\b", text):
                 wrong.append(f"{word} is not in completions/{name}")
     codes = re.findall(r"^ +(\d+)  ", section(program, "Exit codes"), re.M)
     if len(codes) < 10:

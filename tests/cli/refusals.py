@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Optional
 
 SKIPPED = 77
-USAGE, REFUSED = 2, 3
+USAGE, REFUSED, NOT_FOUND = 2, 3, 5
 
 
 class Case:
@@ -97,6 +97,51 @@ VALUES = [
          "unknown", "valid: device"),
     usage("name with a slash", ["--name", "a/b"], '"a/b"', "not allowed", "use letters"),
     usage("reboot", ["--on-reboot", "halt"], '"halt"', "valid: restart, exit"),
+    usage("detach without a name", ["--detach"], "--detach", "add: --name NAME"),
+    usage("json without detach", ["--json"], "--json", "is for --detach"),
+    Case("start: no machine", ["start"], USAGE, "start: no VM", "write VM"),
+    Case("start: clock alone", ["start", "a", "--clock", "freeze"], USAGE, "--clock", "add --from"),
+    Case("start: clock", ["start", "a", "--from", "s", "--clock", "stop"], USAGE, '"stop"', "unknown",
+         "valid: catch-up, freeze"),
+    Case("start: bad name", ["start", "../a"], USAGE, '"../a"', "start it with a letter or a digit"),
+    Case("start: no such machine", ["start", "nobody"], NOT_FOUND, '"nobody"', "not found",
+         "stasis run --name"),
+    Case("stop: time", ["stop", "a", "--timeout", "1d"], USAGE, '"1d"', "not a time", "2m"),
+    Case("stop: no such machine", ["stop", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("kill: no such machine", ["kill", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("pause: two machines", ["pause", "a", "b"], USAGE, '"b"', "unexpected"),
+    Case("resume: no machine", ["resume"], USAGE, "no VM"),
+    Case("rm: option", ["rm", "a", "--froce"], USAGE, '"--froce"', "did you mean --force"),
+    Case("rm: no such machine", ["rm", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("ps: argument", ["ps", "a"], USAGE, '"a"', "unexpected"),
+    Case("ps: letter", ["ps", "-b"], USAGE, '"-b"', "unexpected"),
+    Case("info: no such machine", ["info", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("console: no such machine", ["console", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("logs: no such machine", ["logs", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("snapshot: no verb", ["snapshot"], USAGE, "no verb", "valid: create, list"),
+    Case("snapshot: verb", ["snapshot", "craete"], USAGE, '"craete"', "did you mean create"),
+    Case("create: no machine", ["snapshot", "create"], USAGE, "no VM"),
+    Case("create: type", ["snapshot", "create", "a", "--type", "ful"], USAGE, '"ful"', "unknown",
+         "did you mean full"),
+    Case("create: engine", ["snapshot", "create", "a", "--engine", "magic"], USAGE, '"magic"',
+         "unknown", "valid: auto, fork, stop-and-copy"),
+    Case("create: level", ["snapshot", "create", "a", "--compress=20"], USAGE, "--compress", '"20"',
+         "from 1 to 19"),
+    Case("create: engine for disks", ["snapshot", "create", "a", "--type", "disk", "--compress"],
+         USAGE, "are for memory", "--type full"),
+    Case("create: name", ["snapshot", "create", "a", "x" * 101], USAGE, "101 characters",
+         "at most 100"),
+    Case("create: no such machine", ["snapshot", "create", "nobody"], NOT_FOUND, '"nobody"',
+         "not found"),
+    Case("list: no such machine", ["snapshot", "list", "nobody"], NOT_FOUND, '"nobody"', "not found"),
+    Case("show: no snapshot", ["snapshot", "show", "a"], USAGE, "no SNAP"),
+    Case("apply: no such machine", ["snapshot", "apply", "nobody", "x"], NOT_FOUND, '"nobody"',
+         "not found"),
+    Case("rename: no name", ["snapshot", "rename", "a", "b"], USAGE, "no NAME"),
+    Case("rename: blank", ["snapshot", "rename", "a", "b", " "], USAGE, "is blank"),
+    Case("delete: no snapshot", ["snapshot", "delete", "a"], USAGE, "no SNAP"),
+    Case("verify: no snapshot", ["snapshot", "verify", "a"], USAGE, "no SNAP"),
+    Case("selftest: no machine", ["snapshot", "selftest"], USAGE, "no VM"),
     Case("doctor option", ["doctor", "--jsno"], USAGE, '"--jsno"', "did you mean --json"),
 ]
 
@@ -164,7 +209,8 @@ def judge(case: Case, stasis: str, words: dict[str, str]) -> Optional[str]:
     command = [stasis, *(fill(argument, words) for argument in case.arguments)]
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False,
-                             stdin=subprocess.DEVNULL, env={**os.environ, "STASIS_LOG": "warn"})
+                             stdin=subprocess.DEVNULL, env={**os.environ, "STASIS_LOG": "warn",
+                                  "STASIS_ROOT": words["dir"] + "/root"})
     except subprocess.TimeoutExpired:
         return "still running after 20 s"
     if run.returncode != case.status:

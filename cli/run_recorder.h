@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "snapshot/vm_directory.h"
+#include "vmm/ending.h"
+
+namespace stasis::cli {
+
+/// Keeps `status.json` of the machine that this process is: when its runs begin, and how they end.
+/// A failure to write is a warning: the guest matters more.
+/// Threads: one.
+class RunRecorder {
+ public:
+  /// Takes note of how the run before ended, if its process could not, and from now on of what a
+  /// fatal signal does to this one. The caller holds the machine's lock.
+  static base::Result<RunRecorder> open(snapshot::VmDirectory directory);
+
+  bool is_running() const { return record_ && record_->end == snapshot::RunEnd::kNone; }
+  void began();
+  void ended(const vmm::Ending& ending);
+  void ended_by_signal(std::string_view sentence);
+
+ private:
+  RunRecorder(snapshot::VmDirectory directory, base::Fd note)
+      : directory_(std::move(directory)), note_(std::move(note)) {}
+  void ended(snapshot::RunEnd end, std::string_view detail);
+  void save() const;
+
+  snapshot::VmDirectory directory_;
+  base::Fd note_;
+  std::optional<snapshot::RunRecord> record_;
+};
+
+/// Microseconds since 1970.
+std::uint64_t unix_us_now();
+
+}  // namespace stasis::cli

@@ -1,0 +1,40 @@
+#include "cli/json_output.h"
+#include "cli/management_verb.h"
+#include "cli/snapshot_options.h"
+
+namespace stasis::cli {
+namespace {
+
+constexpr OptionSpec kOptions[] = {
+    {"tree", "", "With all that descend from it."},
+    kJsonOption,
+};
+
+constexpr std::string_view kNotes =
+    "Its children stay, and become children of its parent.\n"
+    "\nExamples:\n"
+    "  stasis snapshot delete web1 clean\n"
+    "  stasis snapshot delete web1 clean --tree\n";
+
+base::Result<std::string> destroy(const CommandLine& line) {
+  auto target = TRY(snapshot_target(line));
+  const std::string& id = target.snapshot.id;
+  if (line.has("tree")) {
+    TRY(target.session.client().destroy_snapshot_tree(id));
+  } else {
+    TRY(target.session.client().destroy_snapshot(id));
+  }
+  if (!line.has("json")) return "";
+  return json_record({{"machine", vm_name(line)}, {"deleted", id}, {"tree", line.has("tree")}});
+}
+
+ExitCode run_verb(const CommandLine& line) {
+  return finish_verb("snapshot delete", destroy(line));
+}
+
+}  // namespace
+
+const Verb kSnapshotDeleteVerb = {"snapshot delete", "Deletes a snapshot.",  kOptions, kNotes,
+                                  run_verb,          kVmAndSnapshotArguments};
+
+}  // namespace stasis::cli

@@ -1,0 +1,166 @@
+#include "cli/vm_process.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include <array>
+#include <chrono>
+#include <memory>
+
+#include "base/log.h"
+#include "cimapi/server.h"
+#include "cli/console_hub.h"
+#include "cli/run_recorder.h"
+#include "cli/signals.h"
+#include "snapshot/virtual_machine.h"
+
+namespace stasis::cli {
+namespace {
+
+using base::Result;
+using base::Status;
+using snapshot::PowerState;
+using snapshot::VirtualMachine;
+using snapshot::VmDirectory;
+
+constexpr std::chrono::milliseconds kIdleLimit{2'000};
+constexpr int kIdleLookMs = 200;
+
+/// All that the process has while the machine is open; parts go in the reverse order.
+class VmProcess {
+ public:
+  static Result<std::unique_ptr<VmProcess>> open(VmDirectory directory, snapshot::VmLock lock,
+                                                 const VmTask& task);
+  Status begin();
+  Outcome run();
+
+ private:
+  VmProcess(const VmTask& task, Signals signals, RunRecorder recorder)
+      : task_(task), signals_(std::move(signals)), recorder_(std::move(recorder)) {}
+  Status open_console(const VmDirectory& directory, const vmm::ConsoleConfig& config);
+  std::optional<Outcome> look();
+  std::optional<Outcome> obey(int number);
+  void note_state();
+  void began();
+  std::optional<Outcome> end_when_off() const;
+  Outcome end(Outcome outcome);
+
+  const VmTask& task_;
+  Signals signals_;
+  RunRecorder recorder_;
+  std::unique_ptr<HostConsole> front_;
+  std::unique_ptr<ConsoleHub> hub_;
+  std::unique_ptr<VirtualMachine> machine_;
+  std::unique_ptr<cimapi::Server> server_;
+  std::optional<Outcome> last_;  // of the last run
+};
+
+Result<std::unique_ptr<VmProcess>> VmProcess::open(VmDirectory directory, snapshot::VmLock lock,
+                                                   const VmTask& task) {
+  TRY(lock.name_this_process());
+  const auto config = TRY(directory.config());
+  Signals signals = TRY(Signals::take_over());
+  RunRecorder recorder = TRY(RunRecorder::open(TRY(directory.duplicate())));
+  std::unique_ptr<VmProcess> process(new VmProcess(task, std::move(signals), std::move(recorder)));
+  TRY(process->open_console(directory, config.machine.console));
+  process->machine_ = TRY(VirtualMachine::open(std::move(directory), std::move(lock),
+                                               {*process->hub_, process->hub_->input()}));
+  return process;
+}
+
+Status VmProcess::open_console(const VmDirectory& directory, const vmm::ConsoleConfig& config) {
+  hub_ = TRY(ConsoleHub::open(directory, config));
+  if (!task_.has_front || config.kind != vmm::ConsoleConfig::Kind::kStdio) return {};
+  front_ = TRY(HostConsole::open(config));
+  hub_->add_front(*front_);
+  return {};
+}
+
+/// The guest first, so that nobody waits for the sockets.
+Status VmProcess::begin() {
+  if (task_.starts && task_.from.empty()) TRY(machine_->start());
+  if (task_.starts && !task_.from.empty()) TRY(machine_->start_from(task_.from, task_.apply));
+  if (front_) front_->start();
+  server_ = TRY(cimapi::Server::open(machine_->directory().control_socket_path(), *machine_));
+  hub_->set_on(task_.starts);
+  TRY(hub_->listen());
+  if (task_.starts) began();
+  return {};
+}
+
+Outcome VmProcess::run() {
+  std::array<pollfd, 3> events = {{{machine_->changed_event().get(), POLLIN, 0},
+                                   {signals_.event().get(), POLLIN, 0},
+                                   {front_ ? front_->quit_event().get() : -1, POLLIN, 0}}};
+  for (;;) {
+    if (auto outcome = look()) return end(std::move(*outcome));
+    ::poll(events.data(), events.size(), recorder_.is_running() ? -1 : kIdleLookMs);
+  }
+}
+
+/// What has happened; an outcome when it is the process's end.
+std::optional<Outcome> VmProcess::look() {
+  base::drain_eventfd(machine_->changed_event());
+  note_state();
+  if (const auto number = signals_.next()) {
+    if (auto outcome = obey(*number)) return outcome;
+  }
+  if (front_ && base::drain_eventfd(front_->quit_event()) != 0) {
+    return Outcome{ExitCode::kInterrupted, "ended by Ctrl-] x"};
+  }
+  return recorder_.is_running() ? std::nullopt : end_when_off();
+}
+
+std::optional<Outcome> VmProcess::obey(int number) {
+  if (number != SIGPWR) return outcome_of_signal(number);
+  const Status pressed = machine_->shut_down();
+  if (!pressed) base::log::info("SIGPWR: {}", pressed.error().message());
+  return std::nullopt;
+}
+
+/// Writes down what the machine does now, when it is another thing than before.
+void VmProcess::note_state() {
+  const PowerState state = machine_->info().state;
+  const bool is_on = state != PowerState::kOff && state != PowerState::kSaved;
+  if (is_on && !recorder_.is_running()) began();
+  if (is_on || !recorder_.is_running()) return;
+  const auto ending = machine_->last_ending().value_or(vmm::Ending{});
+  last_ = outcome_of(ending);
+  recorder_.ended(ending);
+  hub_->set_on(false);  // after the record: who was attached may read it
+}
+
+void VmProcess::began() {
+  recorder_.began();
+  hub_->set_on(true);
+}
+
+std::optional<Outcome> VmProcess::end_when_off() const {
+  const bool is_unwanted = task_.has_front || server_->idle_time() >= kIdleLimit;
+  if (!is_unwanted) return std::nullopt;
+  return last_.value_or(Outcome{ExitCode::kSuccess, "switched off"});
+}
+
+/// All that is left is to wait for what is in flight; a second signal may end that too.
+Outcome VmProcess::end(Outcome outcome) {
+  if (front_) front_->end();
+  signals_.give_back();
+  server_.reset();
+  if (recorder_.is_running()) {
+    static_cast<void>(machine_->power_off());
+    recorder_.ended_by_signal(outcome.sentence);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+Result<Outcome> run_vm_process(VmDirectory directory, snapshot::VmLock lock, const VmTask& task,
+                               const std::function<void()>& ready) {
+  const auto process = TRY(VmProcess::open(std::move(directory), std::move(lock), task));
+  TRY(process->begin());
+  ready();
+  return process->run();
+}
+
+}  // namespace stasis::cli
