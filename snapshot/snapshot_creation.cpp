@@ -210,6 +210,7 @@ base::Status SnapshotCreation::finish(PendingSnapshot& pending) {
     TRY(write_state(pending));
     auto written = TRY(capture_->finish(observer_));
     report.captured_bytes = written.captured_bytes;
+    report.stored_bytes = written.stored_bytes + manifest_.files.back().size_bytes;
     for (auto& file : written.files) manifest_.files.push_back(std::move(file));
   }
   if (observer_.is_cancelled()) {
@@ -217,7 +218,6 @@ base::Status SnapshotCreation::finish(PendingSnapshot& pending) {
   }
   observer_.committing();
   manifest_.disks = TRY(record_chains(wiring_.directory, frozen_));
-  for (const auto& file : manifest_.files) report.stored_bytes += file.size_bytes;
   set_total();  // what the manifest can know of it
   TRY(pending.commit(manifest_));
   set_total();
