@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,8 +11,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "snapshot/durable_file.h"
 #include "snapshot/names.h"
@@ -146,6 +149,26 @@ tl::unexpected<base::Error> no_such_machine(const std::string& root, const std::
                                         : "there are: " + known));
 }
 
+bool is_dead(pid_t pid) {
+  return pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/// Takes the lock, or leaves errno. A process that was killed while it captured memory
+/// leaves a child that dies with it, but a moment later.
+bool take(const Fd& file) {
+  constexpr int kTries = 50;
+  struct flock range = whole_file();
+  for (int i = 0; i < kTries; ++i) {
+    if (::fcntl(file.get(), F_OFD_SETLK, &range) == 0) return true;
+    const int error = errno;
+    const bool is_orphan = (error == EAGAIN || error == EACCES) && is_dead(written_pid(file));
+    errno = error;
+    if (!is_orphan) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
 }  // namespace
 
 Status VmLock::name_this_process() const {
@@ -211,8 +234,7 @@ Result<VmDirectory> VmDirectory::duplicate() const {
 
 Result<VmLock> VmDirectory::lock_in_place() const {
   VmLock lock(TRY(open_lock_file(folder_)));
-  struct flock range = whole_file();
-  if (::fcntl(lock.file_.get(), F_OFD_SETLK, &range) != 0) {
+  if (!take(lock.file_)) {
     if (errno != EAGAIN && errno != EACCES) return fail(base::errno_error("\"lock\""));
     return fail(ErrorKind::kBusy, fmt::format("machine \"{}\": in use by process {}; stop it with: "
                                               "stasis stop {}",
