@@ -35,8 +35,7 @@ base::Status set_memory_slots(const KvmVm& vm, const GuestRam& ram) {
 
 /// A machine with memory and nothing else.
 base::Result<std::unique_ptr<MachineParts>> start_from_memory(const MachineConfig& config,
-                                                              GuestRam ram) {
-  KvmSystem kvm = TRY(KvmSystem::open());
+                                                              KvmSystem kvm, GuestRam ram) {
   KvmVm vm = TRY(KvmVm::create(kvm));
   TRY(set_memory_slots(vm, ram));
   return std::make_unique<MachineParts>(config, std::move(kvm), std::move(vm), std::move(ram),
@@ -109,7 +108,9 @@ void add_threads(MachineParts& parts) {
 base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
                                                           Machine::Io io) {
   TRY(check_config(config));
-  auto parts = TRY(start_from_memory(config, TRY(GuestRam::allocate(config.memory_bytes))));
+  KvmSystem kvm = TRY(KvmSystem::open());
+  GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
+  auto parts = TRY(start_from_memory(config, std::move(kvm), std::move(ram)));
   TRY(load_guest(*parts));
   TRY(parts->vm.create_interrupt_controllers());
   TRY(add_vcpus(*parts));
@@ -122,7 +123,7 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
 base::Result<std::unique_ptr<MachineParts>> rebuild_machine(const MachineConfig& config,
                                                             Machine::Io io, SavedParts saved) {
   TRY(check_config(config));
-  auto parts = TRY(start_from_memory(config, std::move(saved.ram)));
+  auto parts = TRY(start_from_memory(config, std::move(saved.kvm), std::move(saved.ram)));
   TRY(parts->vm.create_interrupt_controllers());
   for (const VcpuState& vcpu : saved.state.vcpus) TRY(add_vcpu(*parts, to_kvm(vcpu.cpuid)));
   TRY(add_platform(*parts, io, saved.platform));

@@ -16,6 +16,7 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
 
 /// What a machine is built from that has run before.
 struct SavedParts {
+  KvmSystem kvm;
   const MachineState& state;
   PlatformState platform;  ///< of `state`, or what the platform's devices shall start from instead
   GuestRam ram;            ///< with its contents

@@ -162,7 +162,8 @@ base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig&
                                                             Machine::Io io,
                                                             const Restore& restore) {
   TRY(check_fits(config, restore.state));
-  TRY(check_host(TRY(KvmSystem::open()), host_needs(restore.state)));
+  KvmSystem kvm = TRY(KvmSystem::open());
+  TRY(check_host(kvm, host_needs(restore.state)));
   GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
   TRY(restore.ram.fill(ram.regions()));
   PlatformState platform = restore.state.platform;
@@ -171,7 +172,8 @@ base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig&
         platform.rtc,
         static_cast<std::int64_t>(host_realtime_ns() - restore.state.vm.clock.realtime_ns));
   }
-  auto parts = TRY(rebuild_machine(config, io, {restore.state, platform, std::move(ram)}));
+  auto parts =
+      TRY(rebuild_machine(config, io, {std::move(kvm), restore.state, platform, std::move(ram)}));
   if (parts->latch.ending()) {
     return base::fail(ErrorKind::kCorrupt, fmt::format("the state was saved while {}",
                                                        text_of(parts->latch.ending()->kind)));

@@ -184,6 +184,21 @@ TEST_CASE("a restored guest's clocks catch up or go on where they stopped, all a
   }
 }
 
+// A kernel that does not know the PIC must not get a device's interrupt as exception 1 (T57).
+TEST_CASE("the event of a new generation waits for a guest that is not ready for it") {
+  Transcript before;
+  Saved saved = counting(before);
+  Transcript after;
+  const auto machine = restored(guest("counter"), after, saved);
+  const auto paused = machine->pause().value();
+  const MachineState state = machine->save(paused).value();
+  kvm_pic_state slave{};
+  std::memcpy(&slave, state.vm.pic_slave.data(), sizeof slave);
+  CHECK(slave.imr == 0xFF);
+  CHECK(slave.irr == 1U << (layout::kEventsGsi - 8));
+  CHECK(machine->selftest(paused));
+}
+
 TEST_CASE("a clock that was ahead of this host's does not send the guest back") {
   Transcript before;
   Saved saved = counting(before);

@@ -8,6 +8,7 @@
 
 #include "tests/kvm/tiny_vm.h"
 #include "vmm/kvm/tsc.h"
+#include "vmm/kvm/vm_state.h"
 
 namespace stasis::vmm {
 namespace {
@@ -146,6 +147,31 @@ TEST_CASE("a kernel without KVM_CAP_SREGS2 moves all the rest") {
   facts.has_sregs2 = false;
   CHECK(difference_of(save_vcpu(*tiny.vcpu, facts).value(), by_new) == "");
   CHECK(difference_of(moved(tiny, facts), by_new) == "");
+}
+
+TEST_CASE("interrupt controllers are restored whatever the lines are at") {
+  TinyVm tiny({0xF4});
+  VmState state = save_vm(tiny.vm).value();
+  kvm_pic_state slave{};
+  slave.isr = 2;  // its interrupt 1 is being served, and has come again
+  slave.last_irr = 2;
+  slave.elcr_mask = 0xDE;
+  kvm_pic_state master{};
+  master.isr = 4;
+  master.elcr_mask = 0xF8;
+  std::memcpy(state.pic_slave.data(), &slave, sizeof slave);
+  std::memcpy(state.pic_master.data(), &master, sizeof master);
+  TinyVm second({0xF4});
+  VmState open = state;  // nothing masked
+  open.pic_slave = open.pic_master = {};
+  REQUIRE(restore_interrupt_controllers(second.vm, open));
+  second.vm.set_irq_line(9, true);  // as a device's constructor does
+  REQUIRE(restore_interrupt_controllers(second.vm, state));
+  const VmState found = save_vm(second.vm).value();
+  CHECK(found.pic_master == state.pic_master);
+  CHECK(found.pic_slave == state.pic_slave);
+  CHECK(found.ioapic == state.ioapic);
+  CHECK(found.pit == state.pit);
 }
 
 TEST_CASE("a register that KVM refuses is named with its value") {

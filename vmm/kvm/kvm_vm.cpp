@@ -63,8 +63,22 @@ base::Status KvmVm::set_memory_slot(std::uint32_t slot, base::GuestAddress start
   return {};
 }
 
+/// As firmware leaves a PIC: its interrupts on vectors of their own, and all of them masked. KVM's
+/// is open at first, and so is the boot processor's way to it: a kernel that does not know the chip
+/// (hardware-reduced ACPI) would take a device's interrupt for exception 0 or 1.
+base::Status KvmVm::mask_pic(std::uint32_t chip_id, std::uint8_t first_vector) const {
+  kvm_irqchip chip{};
+  chip.chip_id = chip_id;
+  TRY(kvm_call(fd_, KVM_GET_IRQCHIP, "KVM_GET_IRQCHIP", &chip));
+  chip.chip.pic.imr = 0xFF;
+  chip.chip.pic.irq_base = first_vector;
+  return kvm_call(fd_, KVM_SET_IRQCHIP, "KVM_SET_IRQCHIP", &chip);
+}
+
 base::Status KvmVm::create_interrupt_controllers() const {
   TRY(kvm_call(fd_, KVM_CREATE_IRQCHIP, "KVM_CREATE_IRQCHIP"));
+  TRY(mask_pic(KVM_IRQCHIP_PIC_MASTER, 0x08));
+  TRY(mask_pic(KVM_IRQCHIP_PIC_SLAVE, 0x70));
   kvm_pit_config pit{};
   pit.flags = KVM_PIT_SPEAKER_DUMMY;
   return kvm_call(fd_, KVM_CREATE_PIT2, "KVM_CREATE_PIT2", &pit);

@@ -25,7 +25,8 @@ class KvmVm {
   base::Status set_memory_slot(std::uint32_t slot, base::GuestAddress start,
                                std::span<std::byte> bytes) const;
 
-  /// PIC, IOAPIC and local APICs in the kernel, then the PIT (with a dummy speaker port).
+  /// PIC (all interrupts masked), IOAPIC and local APICs in the kernel, then the PIT (with a dummy
+  /// speaker port).
   base::Status create_interrupt_controllers() const;
 
   /// Drives GSI `gsi` (KVM_IRQ_LINE). Threads: any.
@@ -47,6 +48,7 @@ class KvmVm {
   base::Status enable_capability(std::uint32_t capability, std::uint64_t argument,
                                  const char* what) const;
   base::Status enable_optional_capabilities();
+  base::Status mask_pic(std::uint32_t chip_id, std::uint8_t first_vector) const;
 
   base::Fd fd_;
   bool wide_apic_ids_ = false;

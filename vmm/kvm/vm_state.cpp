@@ -76,8 +76,9 @@ base::Result<ClockShift> restore_clock(const KvmVm& vm, const KvmClockState& clo
 }
 
 base::Status restore_interrupt_controllers(const KvmVm& vm, const VmState& state) {
-  TRY(restore_chip<kvm_pic_state>(vm, KVM_IRQCHIP_PIC_MASTER, state.pic_master));
+  // The slave first: each call passes what the slave has on to the master.
   TRY(restore_chip<kvm_pic_state>(vm, KVM_IRQCHIP_PIC_SLAVE, state.pic_slave));
+  TRY(restore_chip<kvm_pic_state>(vm, KVM_IRQCHIP_PIC_MASTER, state.pic_master));
   TRY(restore_chip<kvm_ioapic_state>(vm, KVM_IRQCHIP_IOAPIC, state.ioapic));
   return kvm_call(vm.fd(), KVM_SET_PIT2, "KVM_SET_PIT2", state.pit.data());
 }
