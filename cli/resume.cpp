@@ -5,7 +5,6 @@ namespace stasis::cli {
 namespace {
 
 constexpr std::string_view kNotes =
-    "One that is not paused stays as it is.\n"
     "\nExamples:\n"
     "  stasis resume web1\n";
 
