@@ -1,6 +1,7 @@
 #include "vmm/kvm/kvm_vcpu.h"
 
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <cerrno>
@@ -21,6 +22,8 @@ base::Result<KvmVcpu> KvmVcpu::create(const KvmSystem& system, const KvmVm& vm, 
                                       std::vector<kvm_cpuid_entry2> cpuid) {
   base::Fd fd = TRY(vm.create_vcpu(id));
   base::Mapping run = TRY(base::Mapping::shared(fd, TRY(system.run_size())));
+  // A forked child that still had it would keep the whole VM alive. A wish: it ends soon anyway.
+  ::madvise(run.data(), run.size(), MADV_DONTFORK);
   TRY(set_cpuid(fd, cpuid));
   return KvmVcpu(std::move(fd), std::move(run), std::move(cpuid));
 }

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -21,8 +22,15 @@ struct WriterFacts {
   std::atomic<pid_t> process{0};
   std::atomic<unsigned> open_files{0};
   std::atomic<int> nice{0};
+  std::atomic<int> oom_score{0};
   std::atomic<bool> hold{false};  ///< the writer waits at its first write
 };
+
+int oom_score() {
+  std::array<char, 16> text{};
+  const base::Fd file(::open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC));
+  return ::read(file.get(), text.data(), text.size() - 1) > 0 ? std::atoi(text.data()) : -1;
+}
 
 class WatchingOps : public FileOps {
  public:
@@ -38,10 +46,11 @@ class WatchingOps : public FileOps {
 
   ssize_t write_at(int file, const void* data, std::size_t size,
                    std::uint64_t offset) const override {
-    unsigned open_files = 0;
+    unsigned open_files = 0;  // counted first: the file below is one
     for (int fd = 3; fd < 100; ++fd) open_files += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
     facts->open_files = open_files;
     facts->nice = ::nice(0);
+    facts->oom_score = oom_score();
     facts->process = ::getpid();
     while (facts->hold) ::usleep(1000);
     return FileOps::write_at(file, data, size, offset);
@@ -102,7 +111,8 @@ TEST_CASE_METHOD(Capture,
   CHECK(restored.copy() == before);
 }
 
-TEST_CASE_METHOD(Capture, "fork: the child has the image's files open and nothing else") {
+TEST_CASE_METHOD(
+    Capture, "fork: the child has two files open, low priority, and goes first without memory") {
   // Descriptors of KVM or locks of disks that it kept would live on with it (T33).
   ram.fill();
   const auto pipe = base::make_eventfd();
@@ -112,6 +122,7 @@ TEST_CASE_METHOD(Capture, "fork: the child has the image's files open and nothin
   CHECK(ops.facts->process != ::getpid());
   CHECK(ops.facts->open_files == 2);
   CHECK(ops.facts->nice > ::nice(0));
+  CHECK(ops.facts->oom_score == 1000);
 }
 
 TEST_CASE_METHOD(Capture, "fork: cancelled, the child is gone when finish returns") {
