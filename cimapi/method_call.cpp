@@ -17,7 +17,9 @@ CimResult<Value> typed(const Value& value, const SchemaFeature& parameter) {
   if (value.is_null) return Value::null(parameter.type);
   if (parameter.type == Type::kReference) {
     if (value.type == Type::kReference) return value;
-    return Value::reference(path_from_text(value.as_text()));  // or the mark of what is no path
+    ObjectPath path = path_from_text(value.as_text());
+    // a word alone names a class at most: no object
+    return Value::reference(path.keys.empty() ? ObjectPath{} : std::move(path));
   }
   if (value.type == Type::kReference || value.is_array != parameter.is_array) return mismatch();
   for (const std::string& text : value.texts) {
