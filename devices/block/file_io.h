@@ -50,6 +50,10 @@ class FileIo {
   void kick();
   bool drain(std::chrono::steady_clock::time_point deadline);
   void set_group_listener(std::function<void()> listener);
+
+  /// Ends what the host has finished by now, as the loop does. On the loop's thread.
+  void complete_ended();
+
   std::string_view engine_name() const { return engines_.front()->name(); }
 
  private:
@@ -68,7 +72,6 @@ class FileIo {
   void nothing_transferred(Operation& operation);
   void zeroing_failed(Operation& operation);
   void finish(Operation& operation, int error);
-  void complete_ended();
   void wait(std::chrono::steady_clock::time_point deadline) const;
   IoEngine* engine_for(IoTask::Kind kind);
 

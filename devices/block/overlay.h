@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,26 +10,34 @@
 
 namespace stasis::devices {
 
-class Qcow2Layer;
+struct DiskLayer;
 
 /// A new, empty and durable overlay that is open and locked, but not part of a disk yet. Unless a
 /// disk takes it, its file is removed again.
 class PreparedOverlay {
  public:
-  PreparedOverlay(ImageLayer layer, std::unique_ptr<Qcow2Layer> file);
+  PreparedOverlay(ImageLayer layer, std::unique_ptr<DiskLayer> file);
   PreparedOverlay(PreparedOverlay&& other) noexcept;
   PreparedOverlay& operator=(PreparedOverlay&& other) noexcept;
   ~PreparedOverlay();
 
   const ImageLayer& layer() const { return layer_; }
 
+  /// Closes the file and leaves it where it is.
+  void keep();
+
  private:
   friend class LayeredDisk;
   void remove();
 
   ImageLayer layer_;
-  std::unique_ptr<Qcow2Layer> file_;
+  std::unique_ptr<DiskLayer> file_;
 };
+
+/// An empty overlay `path` (0600) for a disk of `size_bytes`, over `backing`; durable on return,
+/// its name too; open and locked for writing. An existing file is refused.
+base::Result<PreparedOverlay> make_overlay(const std::string& path, std::uint64_t size_bytes,
+                                           const ImageLayer& backing);
 
 /// Creates an empty overlay `path` (0600) over `backing` (base first), which nobody may write any
 /// more; it is durable on return, its name too. For disks that no machine has open. An existing

@@ -10,14 +10,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
+#include <thread>
 
 namespace stasis::devices {
 namespace {
 
 using base::ErrorKind;
 using base::fail;
+
+constexpr std::chrono::milliseconds kLockPatience{500};
 
 std::string disk_message(const std::string& path, std::string_view text) {
   return fmt::format("disk \"{}\": {}", path, text);
@@ -84,14 +88,7 @@ std::string holder_of(const base::Fd& fd, struct flock request) {
   return is_known ? fmt::format("process {}", request.l_pid) : "another process or disk";
 }
 
-base::Status lock(const base::Fd& fd, const std::string& path, bool read_only) {
-  struct flock request {};
-  request.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
-  request.l_whence = SEEK_SET;  // length 0: to the end, however far that moves
-  if (::fcntl(fd.get(), F_OFD_SETLK, &request) == 0) return {};
-  if (errno != EAGAIN && errno != EACCES) {
-    return fail(base::errno_error(fmt::format("disk \"{}\": cannot be locked", path)));
-  }
+base::Status refuse_lock(const base::Fd& fd, const std::string& path, const struct flock& request) {
   return fail(ErrorKind::kBusy,
               disk_message(path, fmt::format("in use by {}; stop that one first (fuser -v {} names "
                                              "it), or attach the disk read-only in both",
@@ -150,6 +147,8 @@ constexpr std::array<Format, 8> kFormats{{
     {64, "\x7f\x10\xda\xbe"sv, "vdi", "vdi"},
 }};
 
+constexpr std::string_view kSayQcow2 = ", or say so: format=qcow2, for a backing file qcow2:FILE";
+
 base::Status check_format(const base::Fd& fd, const std::string& path) {
   std::array<char, kSectorSize> start{};
   if (::pread(fd.get(), start.data(), start.size(), 0) < 0) {
@@ -160,27 +159,52 @@ base::Status check_format(const base::Fd& fd, const std::string& path) {
     if (text.substr(format.offset, format.magic.size()) != format.magic) continue;
     return fail(ErrorKind::kInvalidArgument,
                 disk_message(path, fmt::format("is a {} image, not a raw one; convert it with: "
-                                               "qemu-img convert -f {} -O raw {} {}.raw",
-                                               format.name, format.qemu_name, path, path)));
+                                               "qemu-img convert -f {} -O raw {} {}.raw{}",
+                                               format.name, format.qemu_name, path, path,
+                                               format.name == "qcow2" ? kSayQcow2 : "")));
   }
   return {};
 }
 
 }  // namespace
 
-base::Result<RawFile> open_raw_file(const std::string& path, bool read_only) {
+base::Status lock_disk_file(const base::Fd& fd, const std::string& path, bool read_only) {
+  struct flock request {};
+  request.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
+  request.l_whence = SEEK_SET;  // length 0: to the end, however far that moves
+  // The kernel closes the files of a process that was killed a moment after the process is gone,
+  // when io_uring had requests for them.
+  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
+  while (::fcntl(fd.get(), F_OFD_SETLK, &request) != 0) {
+    if (errno != EAGAIN && errno != EACCES) {
+      return fail(base::errno_error(fmt::format("disk \"{}\": cannot be locked", path)));
+    }
+    if (std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      continue;
+    }
+    return refuse_lock(fd, path, request);
+  }
+  return {};
+}
+base::Result<RawFile> open_disk_file(const std::string& path, bool read_only) {
   base::Fd fd = TRY(open_disk(path, read_only));
   struct stat status {};
   if (::fstat(fd.get(), &status) < 0) return fail(open_error(path, read_only, errno));
   TRY(check_kind(path, status));  // again: the name may mean another file by now
-  TRY(lock(fd, path, read_only));
+  TRY(lock_disk_file(fd, path, read_only));
   // After the lock, so that whoever had the file before is done with it.
   if (::fstat(fd.get(), &status) < 0) return fail(open_error(path, read_only, errno));
   auto info = measure(fd, status, read_only);
   if (!info) return fail(info.error().with_context(fmt::format("disk \"{}\"", path)));
-  TRY(check_size(path, info->size_bytes));
-  TRY(check_format(fd, path));
   return RawFile{std::move(fd), *info, S_ISBLK(status.st_mode)};
+}
+
+base::Result<RawFile> open_raw_file(const std::string& path, bool read_only) {
+  RawFile file = TRY(open_disk_file(path, read_only));
+  TRY(check_size(path, file.info.size_bytes));
+  TRY(check_format(file.fd, path));
+  return file;
 }
 
 }  // namespace stasis::devices

@@ -22,4 +22,10 @@ struct RawFile {
 /// Every error names the path, the reason and the remedy.
 base::Result<RawFile> open_raw_file(const std::string& path, bool read_only);
 
+/// As `open_raw_file`, whatever the file's size and beginning are: for files of other formats.
+base::Result<RawFile> open_disk_file(const std::string& path, bool read_only);
+
+/// Locks `fd`, open for `path`, as above; also changes a lock that it has.
+base::Status lock_disk_file(const base::Fd& fd, const std::string& path, bool read_only);
+
 }  // namespace stasis::devices
