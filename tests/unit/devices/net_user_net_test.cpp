@@ -56,27 +56,57 @@ Frame arp(unsigned operation, const Address& target) {
   return frame;
 }
 
-/// UDP without a checksum (RFC 768 allows zero), in IPv4 with one.
-Frame udp(const Address& from, const Address& to, unsigned from_port, unsigned to_port,
-          const Frame& payload) {
+/// The Internet checksum (RFC 1071) of an even number of bytes.
+unsigned checksum(const Frame& bytes) {
+  unsigned sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 2) sum += get16(bytes, i);
+  sum = (sum & 0xFFFF) + (sum >> 16);
+  return ~((sum & 0xFFFF) + (sum >> 16)) & 0xFFFF;
+}
+void set16(Frame& frame, std::size_t at, unsigned value) {
+  frame.at(at) = static_cast<std::uint8_t>(value >> 8);
+  frame.at(at + 1) = static_cast<std::uint8_t>(value);
+}
+
+Frame ipv4(unsigned protocol, const Address& from, const Address& to, const Frame& payload) {
   Frame ip = {0x45, 0};
-  put16(ip, static_cast<unsigned>(28 + payload.size()));
-  put(ip, std::array<std::uint8_t, 8>{0, 1, 0, 0, 64, 17, 0, 0});
+  put16(ip, static_cast<unsigned>(20 + payload.size()));
+  put(ip, std::array<std::uint8_t, 8>{0, 1, 0, 0, 64, static_cast<std::uint8_t>(protocol), 0, 0});
   put(ip, from);
   put(ip, to);
-  unsigned sum = 0;
-  for (std::size_t i = 0; i < 20; i += 2) sum += get16(ip, i);
-  sum = (sum & 0xFFFF) + (sum >> 16);
-  const unsigned checksum = ~((sum & 0xFFFF) + (sum >> 16)) & 0xFFFF;
-  ip[10] = static_cast<std::uint8_t>(checksum >> 8);
-  ip[11] = static_cast<std::uint8_t>(checksum);
+  set16(ip, 10, checksum(ip));
   Frame frame = ethernet(kBroadcast, 0x0800);
   put(frame, ip);
-  for (const unsigned field : {from_port, to_port, static_cast<unsigned>(8 + payload.size()), 0U}) {
-    put16(frame, field);
-  }
   put(frame, payload);
   return frame;
+}
+
+/// UDP without a checksum (RFC 768 allows zero).
+Frame udp(const Address& from, const Address& to, unsigned from_port, unsigned to_port,
+          const Frame& payload) {
+  Frame datagram;
+  for (const unsigned field : {from_port, to_port, static_cast<unsigned>(8 + payload.size()), 0U}) {
+    put16(datagram, field);
+  }
+  put(datagram, payload);
+  return ipv4(17, from, to, datagram);
+}
+
+/// A TCP segment (RFC 9293, section 3.1) without data that acknowledges: one in mid-connection.
+Frame tcp_ack(const Address& from, const Address& to, unsigned from_port, unsigned to_port) {
+  Frame segment;
+  for (const unsigned field :
+       {from_port, to_port, 0x1234U, 0x5678U, 0x9ABCU, 0xDEF0U, 0x5010U, 0xFFFFU, 0U, 0U}) {
+    put16(segment, field);
+  }
+  Frame pseudo;  // section 3.1: what the checksum also covers
+  put(pseudo, from);
+  put(pseudo, to);
+  put16(pseudo, 6);
+  put16(pseudo, static_cast<unsigned>(segment.size()));
+  put(pseudo, segment);
+  set16(segment, 16, checksum(pseudo));
+  return ipv4(6, from, to, segment);
 }
 
 /// RFC 2131, with the message type as the only option.
@@ -241,6 +271,16 @@ TEST_CASE("user net: a TCP connection to a forwarded port becomes a SYN to the g
   CHECK(std::memcmp(&syn.at(30), kGuest.data(), 4) == 0);
   CHECK(get16(syn, 36) == 22);
   CHECK((syn.at(47) & 0x3F) == 0x02);
+}
+
+TEST_CASE("user net: a connection from before a restore is reset, not left hanging") {
+  Rig rig;
+  rig.send(tcp_ack(kGuest, kGateway, 40'000, 22));
+  rig.card.wait_for([](const Frame& frame) { return is_arp(frame, 1); });
+  rig.send(arp(2, kGateway));
+  const Frame answer = rig.card.wait_for([](const Frame& frame) { return is_ip(frame, 6); });
+  CHECK(get16(answer, 36) == 40'000);
+  CHECK((answer.at(47) & 0x04) != 0);  // RST
 }
 
 TEST_CASE("user net: a datagram to a forwarded port reaches the guest's port") {
