@@ -152,7 +152,7 @@ class Stasis_VirtualSystemSettingData : Msvm_VirtualSystemSettingData {
   uint64 StoredBytes;
   uint32 ProcessorCount; uint64 MemoryBytes; string Kernel; string InitialRamdisk;
   string CommandLine; string ProcessorModel; string DiskPaths[]; string DiskIDs[];
-  boolean DiskReadOnly[]; boolean HasUserNetwork; string PortForwards[]; string Console;
+  string DiskFormats[]; string DiskBacking[]; boolean DiskReadOnly[]; boolean HasUserNetwork; string PortForwards[]; string Console;
   boolean HasRandomDevice; datetime StartTime; string LastEnding;
 };
 class Msvm_VirtualSystemSnapshotSettingData : CIM_SettingData {

@@ -64,19 +64,66 @@ void set_kind(InstanceBuilder& instance, Space space, const VmInfo& vm, bool is_
   instance.flag("IncrementalBackupEnabled", false);
 }
 
+/// A disk's backing layers, base first, a line each: "qcow2 path".
+std::string backing_text(const std::vector<devices::ImageLayer>& layers) {
+  std::string text;
+  for (const auto& layer : layers) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : "\n", name_of(layer.format), layer.path);
+  }
+  return text;
+}
+
+devices::ImageFormat format_named(std::string_view name) {
+  return name == "qcow2" ? devices::ImageFormat::kQcow2 : devices::ImageFormat::kRaw;
+}
+
+std::vector<devices::ImageLayer> backing_of(const std::string& text) {
+  std::vector<devices::ImageLayer> layers;
+  for (const std::string& line : lines_of(text)) {
+    const std::size_t space = std::min(line.find(' '), line.size());
+    layers.push_back({line.substr(std::min(space + 1, line.size())),
+                      format_named(std::string_view(line).substr(0, space))});
+  }
+  return layers;
+}
+
+/// Lists that belong together: element i of each is of disk i.
 void set_disks(InstanceBuilder& instance, const std::vector<vmm::DiskConfig>& disks) {
   std::vector<std::string> paths;
   std::vector<std::string> ids;
+  std::vector<std::string> formats;
+  std::vector<std::string> backing;
   Value read_only = Value::null(Type::kBoolean, true);
   read_only.is_null = false;
   for (const auto& disk : disks) {
     paths.push_back(disk.path);
     ids.push_back(disk.id);
+    formats.emplace_back(name_of(disk.format));
+    backing.push_back(backing_text(disk.backing));
     read_only.texts.emplace_back(disk.read_only ? "TRUE" : "FALSE");
   }
   instance.set("DiskPaths", Value::strings(std::move(paths)));
   instance.set("DiskIDs", Value::strings(std::move(ids)));
+  instance.set("DiskFormats", Value::strings(std::move(formats)));
+  instance.set("DiskBacking", Value::strings(std::move(backing)));
   instance.set("DiskReadOnly", std::move(read_only));
+}
+
+std::vector<vmm::DiskConfig> disks_of(const Instance& instance) {
+  const auto item = [&](const char* name, std::size_t i) {
+    const Value* list = instance.find(name);
+    return list != nullptr && i < list->texts.size() ? list->texts[i] : std::string();
+  };
+  const Value* paths = instance.find("DiskPaths");
+  std::vector<vmm::DiskConfig> disks(paths == nullptr ? 0 : paths->texts.size());
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    disks[i].path = paths->texts[i];
+    disks[i].id = item("DiskIDs", i);
+    disks[i].format = format_named(item("DiskFormats", i));
+    disks[i].backing = backing_of(item("DiskBacking", i));
+    disks[i].read_only = same_name(item("DiskReadOnly", i), "true");
+  }
+  return disks;
 }
 
 void set_network(InstanceBuilder& instance, const std::optional<vmm::UserNetConfig>& net) {
@@ -214,19 +261,7 @@ VmInfo vm_info_of(const Instance& setting_data) {
   if (setting_data.boolean("HasUserNetwork")) {
     config.net = vmm::UserNetConfig{forwards_of(setting_data.find("PortForwards"))};
   }
-  const Value* paths = setting_data.find("DiskPaths");
-  const Value* ids = setting_data.find("DiskIDs");
-  const Value* read_only = setting_data.find("DiskReadOnly");
-  const auto item = [](const Value* list, std::size_t i) {
-    return list != nullptr && i < list->texts.size() ? list->texts[i] : std::string();
-  };
-  for (std::size_t i = 0; paths != nullptr && i < paths->texts.size(); ++i) {
-    vmm::DiskConfig disk;
-    disk.path = paths->texts[i];
-    disk.id = item(ids, i);
-    disk.read_only = same_name(item(read_only, i), "true");
-    config.disks.push_back(std::move(disk));
-  }
+  config.disks = disks_of(setting_data);
   return vm;
 }
 

@@ -58,6 +58,8 @@ TEST_CASE("client: information about the machine comes through whole") {
   REQUIRE(info->config.disks.size() == 1);
   CHECK(info->config.disks[0].path == "disk.img");
   CHECK(info->config.disks[0].id == "disk0");
+  CHECK(info->config.disks[0].format == devices::ImageFormat::kQcow2);
+  CHECK(info->config.disks[0].backing == known.config.disks[0].backing);
   REQUIRE(info->config.net);
   CHECK(info->config.net->forwards.at(0).host_port == 2222);
 }

@@ -37,6 +37,9 @@ FakeVm::FakeVm(PowerState state) {
   info_.config.disks.push_back({});
   info_.config.disks.back().path = "disk.img";
   info_.config.disks.back().id = "disk0";
+  info_.config.disks.back().format = devices::ImageFormat::kQcow2;
+  info_.config.disks.back().backing = {{"base image.raw", devices::ImageFormat::kRaw},
+                                       {"middle.qcow2", devices::ImageFormat::kQcow2}};
   info_.config.net = vmm::UserNetConfig{{{false, 2222, 22}}};
   info_.created_unix_us = kCreated;
   info_.started_unix_us = kCreated + 5;
