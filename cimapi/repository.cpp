@@ -8,8 +8,21 @@
 namespace stasis::cimapi {
 namespace {
 
+bool same_reference(const ObjectPath& left, const ObjectPath& right);
+
+/// Paths of ours: keys in the order in which we write them.
+bool same_key(const Property& left, const Property& right) {
+  const ObjectPath* reference = left.value.as_reference();
+  const ObjectPath* other = right.value.as_reference();
+  if ((reference == nullptr) != (other == nullptr)) return false;
+  return reference != nullptr ? same_reference(*reference, *other)
+                              : same_name(left.value.texts[0], right.value.texts[0]);
+}
+
 bool same_reference(const ObjectPath& left, const ObjectPath& right) {
-  return same_name(to_text(left), to_text(right));
+  return left.class_name == right.class_name &&
+         std::equal(left.keys.begin(), left.keys.end(), right.keys.begin(), right.keys.end(),
+                    same_key);
 }
 
 bool is_class_key(std::string_view name) {
@@ -141,10 +154,16 @@ CimResult<std::vector<Instance>> Repository::associators(const ObjectPath& sourc
   const auto object = get(source);
   if (!object) return tl::unexpected<CimError>(object.error());
   const auto links = collect(association_providers(space_), filter.association_class);
-  const auto objects = collect(object_providers(space_), filter.result_class);
   std::vector<Instance> found;
+  std::vector<Instance> objects;  // of the class below, kept from partner to partner
+  std::string class_name;
   for (const Instance& link : links) {
     for (const ObjectPath* partner : partners(link, *object, filter)) {
+      if (!is_class_or_absent(partner->class_name, filter.result_class)) continue;
+      if (partner->class_name != class_name) {
+        class_name = partner->class_name;
+        objects = collect(object_providers(space_), class_name);
+      }
       std::copy_if(objects.begin(), objects.end(), std::back_inserter(found),
                    [&](const Instance& entry) { return same_reference(entry.path, *partner); });
     }

@@ -165,6 +165,7 @@ Result<Schema> Schema::parse(std::string_view mof) {
 }
 
 const SchemaClass* Schema::find(std::string_view name) const {
+  if (name.empty()) return nullptr;
   const auto found = std::find_if(classes_.begin(), classes_.end(), [&](const SchemaClass& entry) {
     return same_name(entry.name, name);
   });
@@ -181,11 +182,13 @@ std::vector<const SchemaClass*> Schema::lineage(const SchemaClass& of) const {
 }
 
 bool Schema::derives(std::string_view name, std::string_view ancestor) const {
-  const SchemaClass* leaf = find(name);
-  if (leaf == nullptr) return false;
-  const auto line = lineage(*leaf);
-  return std::any_of(line.begin(), line.end(),
-                     [&](const SchemaClass* step) { return same_name(step->name, ancestor); });
+  if (find(ancestor) == nullptr) return false;
+  std::size_t steps = 0;
+  for (const SchemaClass* step = find(name); step != nullptr && steps <= classes_.size(); ++steps) {
+    if (same_name(step->name, ancestor)) return true;
+    step = find(step->superclass);
+  }
+  return false;
 }
 
 std::vector<SchemaFeature> Schema::properties_of(const SchemaClass& of) const {
