@@ -120,7 +120,7 @@ void ConsoleHub::add_viewer(Fd connection) {
   if (!out.is_open()) return;
   auto viewer = std::make_unique<Viewer>();
   viewer->connection = std::move(connection);
-  viewer->output = std::make_unique<devices::BufferedOutput>(*loop_, std::move(out), "of a viewer");
+  viewer->output = std::make_unique<devices::BufferedOutput>(*loop_, std::move(out), "");
   const std::lock_guard lock(mutex_);
   viewer->output->write(std::span(replay_).last(std::min(replay_.size(), kReplay)));
   viewers_.push_back(std::move(viewer));

@@ -76,7 +76,7 @@ BufferedOutput::~BufferedOutput() {
     has_room(fd_, static_cast<int>(left.count()));
   }
   dropped_ += pending_.size();
-  if (dropped_ > 0) {
+  if (dropped_ > 0 && !name_.empty()) {
     base::log::warn("console {}: {} bytes lost to a reader too slow or gone", name_,
                     dropped_.load());
   }
@@ -169,6 +169,7 @@ void BufferedOutput::watch_for_room() {
 /// Full disks and readers that went away: the guest runs on, its output is lost from here on.
 void BufferedOutput::close_output(int error) {
   closed_ = true;
+  if (name_.empty()) return;
   base::log::warn("{}; the guest's output is dropped from now on",
                   base::errno_error(error, fmt::format("console {}", name_)).message());
 }

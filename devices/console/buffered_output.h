@@ -26,7 +26,7 @@ class BufferedOutput final : public ByteSink {
  public:
   static constexpr std::size_t kMaxPending = 64 * 1024;
 
-  /// `name` is for messages. `loop` and `fd` outlive this.
+  /// `name` is for messages; empty: a reader whose going is no news. `loop` and `fd` outlive this.
   BufferedOutput(EventLoop& loop, int fd, std::string name);
   /// Owns the descriptor.
   BufferedOutput(EventLoop& loop, base::Fd fd, std::string name);

@@ -213,6 +213,7 @@ TESTS = {
     "engines": engines,
     "applied": applied_in_place,
     "saved": saved,
+    "disks": of_disks,
     "tree": tree,
     "choices": choices,
     "selftest": selftest,
