@@ -2,7 +2,10 @@
    line is the count and the nonce. For saving in the middle: a guest that booted again would have
    another nonce. */
 #include "guest.h"
+#ifndef DELAY
+#define DELAY 10000
 #define LAST 40
+#endif
 .text
 .code32
 .globl main
@@ -17,15 +20,19 @@ main:
   movl nonce, %eax
   call put_hex32
   call new_line
-  movl $10000, %ecx
+  movl $DELAY, %ecx
 2:
   pause
   decl %ecx
   jnz 2b
   incl count
+#ifdef FOREVER
+  jmp 1b
+#else
   cmpl $LAST, count
   jbe 1b
   ret
+#endif
 
 .data
 nonce: .long 0
