@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -47,6 +48,15 @@ std::optional<StateChangeCode> wrong_request(std::uint16_t requested) {
       return StateChangeCode::kNotSupported;
     default:
       return StateChangeCode::kInvalidParameter;
+  }
+}
+
+/// What a library throws, such as memory that ran out, must not end the machine.
+base::Result<std::string> guarded(const JobTable::Work& work, snapshot::WorkObserver& observer) {
+  try {
+    return work(observer);
+  } catch (const std::exception& thrown) {
+    return fail(ErrorKind::kInternal, thrown.what());
   }
 }
 
@@ -157,7 +167,7 @@ base::Result<std::string> JobTable::start(Order order, Work work) {
 
 void JobTable::perform(const std::shared_ptr<Job>& job, const Work& work) {
   Observer observer(mutex_, *job);
-  auto result = work(observer);
+  auto result = guarded(work, observer);
   const std::lock_guard lock(mutex_);
   finish(*job, std::move(result));
   working_on_.clear();
@@ -192,7 +202,7 @@ base::Result<std::string> JobTable::run(const Order& order, const Work& work) {
     TRY(take_lock(order.title, nullptr));
   }
   NoObserver observer;
-  auto result = work(observer);
+  auto result = guarded(work, observer);
   const std::lock_guard lock(mutex_);
   working_on_.clear();
   return result;

@@ -152,7 +152,9 @@ class Stasis_VirtualSystemSettingData : Msvm_VirtualSystemSettingData {
   uint64 StoredBytes;
   uint32 ProcessorCount; uint64 MemoryBytes; string Kernel; string InitialRamdisk;
   string CommandLine; string ProcessorModel; string DiskPaths[]; string DiskIDs[];
-  string DiskFormats[]; string DiskBacking[]; boolean DiskReadOnly[]; boolean HasUserNetwork; string PortForwards[]; string Console;
+  string DiskFormats[]; string DiskBacking[]; boolean DiskReadOnly[]; boolean HasUserNetwork; string PortForwards[];
+  [ValueMap{"none", "stdio", "file"}] string Console; string ConsoleFile;
+  [ValueMap{"serial", "virtio"}] string ConsolePort;
   boolean HasRandomDevice; datetime StartTime; string LastEnding;
 };
 class Msvm_VirtualSystemSnapshotSettingData : CIM_SettingData {

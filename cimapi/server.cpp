@@ -19,6 +19,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <system_error>
@@ -150,13 +151,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// On a thread that may wait.
   void handle() {
     const bool keep_alive = parser_->keep_alive();
-    HttpResponse response = handle_wbem(host_.manager, request_of(*parser_), caller_);
+    HttpResponse response = answer_to(request_of(*parser_));
     asio::post(stream_.get_executor(),
                [self = shared_from_this(), keep_alive, response = std::move(response)]() mutable {
                  self->host_.last_request = steady_clock::now().time_since_epoch().count();
                  --self->host_.requests;
                  self->answer(std::move(response), keep_alive);
                });
+  }
+
+  /// The machine must not end by what a library throws here: memory that ran out, most likely.
+  HttpResponse answer_to(const HttpRequest& request) {
+    try {
+      return handle_wbem(host_.manager, request, caller_);
+    } catch (const std::exception& thrown) {
+      base::log::error("control socket: request failed: {}", thrown.what());
+      return http_fault(500, "", thrown.what());
+    }
   }
 
   /// What is left of such a request is not read: the connection ends.
@@ -240,7 +251,7 @@ class Server::Impl {
     if (error) return base::fail(socket_error(path_, error));
     accept();
     try {
-      thread_ = std::thread([this] { context_.run(); });
+      thread_ = std::thread([this] { run(); });
     } catch (const std::system_error& thrown) {
       return base::fail(socket_error(path_, thrown.code()));
     }
@@ -255,6 +266,18 @@ class Server::Impl {
   }
 
  private:
+  /// What a handler throws ends its connection, not the machine.
+  void run() {
+    for (bool is_over = false; !is_over;) {
+      try {
+        context_.run();
+        is_over = true;
+      } catch (const std::exception& thrown) {
+        base::log::error("control socket: connection lost: {}", thrown.what());
+      }
+    }
+  }
+
   void accept() {
     acceptor_.async_accept([this](error_code error, Unix::socket socket) {
       if (!error && connections_ < options_.max_connections) {

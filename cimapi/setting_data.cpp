@@ -153,6 +153,36 @@ std::vector<vmm::PortForward> forwards_of(const Value* texts) {
   return forwards;
 }
 
+struct NamedConsole {
+  vmm::ConsoleConfig::Kind kind;
+  std::string_view name;
+};
+constexpr std::array<NamedConsole, 3> kConsoles = {{
+    {vmm::ConsoleConfig::Kind::kNone, "none"},
+    {vmm::ConsoleConfig::Kind::kStdio, "stdio"},
+    {vmm::ConsoleConfig::Kind::kFile, "file"},
+}};
+
+void set_console(InstanceBuilder& instance, const vmm::ConsoleConfig& console) {
+  const auto* found = std::find_if(kConsoles.begin(), kConsoles.end(),
+                                   [&](const auto& entry) { return entry.kind == console.kind; });
+  if (found != kConsoles.end()) instance.text("Console", std::string(found->name));
+  instance.text("ConsoleFile", console.file);
+  instance.text("ConsolePort",
+                console.port == vmm::ConsoleConfig::Port::kVirtio ? "virtio" : "serial");
+}
+
+vmm::ConsoleConfig console_of(const Instance& instance) {
+  vmm::ConsoleConfig console;
+  const std::string kind = instance.text("Console");
+  for (const NamedConsole& entry : kConsoles) {
+    if (entry.name == kind) console.kind = entry.kind;
+  }
+  if (instance.text("ConsolePort") == "virtio") console.port = vmm::ConsoleConfig::Port::kVirtio;
+  console.file = instance.text("ConsoleFile");
+  return console;
+}
+
 void set_configuration(InstanceBuilder& instance, const VmInfo& vm) {
   const vmm::MachineConfig& config = vm.config;
   instance.set("ProcessorCount", Value::number(Type::kUint32, config.cpus));
@@ -162,9 +192,7 @@ void set_configuration(InstanceBuilder& instance, const VmInfo& vm) {
   instance.text("ProcessorModel", config.cpu_model == vmm::CpuModel::kHost ? "host" : "baseline");
   set_disks(instance, config.disks);
   set_network(instance, config.net);
-  instance.text("Console", config.console.kind == vmm::ConsoleConfig::Kind::kFile
-                               ? config.console.file
-                               : std::string());
+  set_console(instance, config.console);
   instance.flag("HasRandomDevice", config.rng);
   instance.time("StartTime", vm.started_unix_us).text("LastEnding", vm.last_ending);
 }
@@ -256,6 +284,7 @@ VmInfo vm_info_of(const Instance& setting_data) {
   config.initrd = setting_data.text("InitialRamdisk");
   config.cmdline = setting_data.text("CommandLine");
   config.rng = setting_data.boolean("HasRandomDevice");
+  config.console = console_of(setting_data);
   if (setting_data.text("ProcessorModel") == "baseline")
     config.cpu_model = vmm::CpuModel::kBaseline;
   if (setting_data.boolean("HasUserNetwork")) {

@@ -10,7 +10,7 @@
 namespace stasis::cimapi {
 
 /// VirtualSystemSettingData of the machine as it is configured, and of a snapshot; and back, for
-/// the client. What is lost: console and network beyond their text, power state.
+/// the client.
 Instance current_setting_data(const snapshot::VmInfo& vm, Space space);
 Instance snapshot_setting_data(const snapshot::SnapshotInfo& info, const snapshot::VmInfo& vm,
                                Space space);

@@ -60,6 +60,9 @@ TEST_CASE("client: information about the machine comes through whole") {
   CHECK(info->config.disks[0].id == "disk0");
   CHECK(info->config.disks[0].format == devices::ImageFormat::kQcow2);
   CHECK(info->config.disks[0].backing == known.config.disks[0].backing);
+  CHECK(info->config.console.kind == vmm::ConsoleConfig::Kind::kFile);
+  CHECK(info->config.console.port == vmm::ConsoleConfig::Port::kVirtio);
+  CHECK(info->config.console.file == "console.txt");
   REQUIRE(info->config.net);
   CHECK(info->config.net->forwards.at(0).host_port == 2222);
 }

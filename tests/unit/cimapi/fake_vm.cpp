@@ -41,6 +41,8 @@ FakeVm::FakeVm(PowerState state) {
   info_.config.disks.back().backing = {{"base image.raw", devices::ImageFormat::kRaw},
                                        {"middle.qcow2", devices::ImageFormat::kQcow2}};
   info_.config.net = vmm::UserNetConfig{{{false, 2222, 22}}};
+  info_.config.console = {vmm::ConsoleConfig::Kind::kFile, vmm::ConsoleConfig::Port::kVirtio,
+                          "console.txt"};
   info_.created_unix_us = kCreated;
   info_.started_unix_us = kCreated + 5;
 }

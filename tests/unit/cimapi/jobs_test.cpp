@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <new>
 #include <thread>
 
 namespace stasis::cimapi {
@@ -94,6 +95,17 @@ TEST_CASE("jobs: one that fails keeps its error and ends as exception") {
   CHECK(job.state == JobState::kException);
   CHECK(job.error->message() == "disk full");
   CHECK(job.percent < 100);
+}
+
+TEST_CASE("jobs: work that throws is a failure, no end of the process") {
+  Fixture at;
+  const auto id = at.jobs.start({JobType::kVerify, "x"}, [](WorkObserver&) -> Result<std::string> {
+    throw std::bad_alloc();
+  });
+  REQUIRE(id);
+  const JobInfo job = at.finished(*id);
+  CHECK(job.state == JobState::kException);
+  CHECK(job.error->kind() == ErrorKind::kInternal);
 }
 
 TEST_CASE("jobs: terminate and kill end differently") {
