@@ -106,6 +106,17 @@ std::vector<MsrValue> select(const std::vector<MsrValue>& msrs, Wanted wanted) {
   return selected;
 }
 
+/// What a guest may have that `VcpuState` has no room for: guests of its own (T19), AMX tiles.
+const char* unsupported_feature(const std::vector<CpuidEntry>& cpuid) {
+  const auto has = [](std::uint32_t value, unsigned bit) { return (value >> bit & 1) != 0; };
+  for (const CpuidEntry& entry : cpuid) {
+    if (entry.function == 1 && has(entry.ecx, 5)) return "VMX";
+    if (entry.function == 0x8000'0001 && has(entry.ecx, 2)) return "SVM";
+    if (entry.function == 7 && entry.index == 0 && has(entry.edx, 24)) return "AMX";
+  }
+  return nullptr;
+}
+
 base::Status too_long(const char* field, std::size_t size, std::size_t limit) {
   return base::fail(base::ErrorKind::kCorrupt,
                     fmt::format("{}: has {} items, more than {}", field, size, limit));
@@ -136,6 +147,11 @@ std::vector<kvm_cpuid_entry2> to_kvm(const std::vector<CpuidEntry>& entries) {
 base::Status VcpuState::validate() const {
   if (cpuid.empty()) return base::fail(base::ErrorKind::kCorrupt, "cpuid: is empty");
   if (cpuid.size() > kMaxCpuid) return too_long("cpuid", cpuid.size(), kMaxCpuid);
+  if (const char* feature = unsupported_feature(cpuid)) {
+    return base::fail(
+        base::ErrorKind::kUnsupported,
+        fmt::format("cpuid: shows {}, of which this build restores no state", feature));
+  }
   if (msrs.size() > kMaxMsrs) return too_long("msrs", msrs.size(), kMaxMsrs);
   if (xsave.size() < sizeof(KvmXsaveArea) || xsave.size() > kMaxXsave) {
     return base::fail(base::ErrorKind::kCorrupt,

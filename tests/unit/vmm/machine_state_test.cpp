@@ -132,6 +132,26 @@ TEST_CASE("a vCPU of a shape that cannot be is refused") {
   CHECK(refusal(encode_machine_state(state)).message().find("section \"vcpu.1\": vcpu: ") == 0);
 }
 
+TEST_CASE("a vCPU with a feature whose state is not saved is refused") {
+  MachineState state = sample_machine();
+  std::string name;
+  SECTION("VMX") {
+    state.vcpus[0].cpuid.push_back({1, 0, 0, 0, 0, 1U << 5, 0});
+    name = "VMX";
+  }
+  SECTION("SVM") {
+    state.vcpus[0].cpuid.push_back({0x8000'0001, 0, 0, 0, 0, 1U << 2, 0});
+    name = "SVM";
+  }
+  SECTION("AMX") {
+    state.vcpus[0].cpuid.push_back({7, 0, 1, 0, 0, 0, 1U << 24});
+    name = "AMX";
+  }
+  const auto error = refusal(encode_machine_state(state));
+  CHECK(error.kind() == base::ErrorKind::kUnsupported);
+  CHECK(error.message().find("cpuid: shows " + name) != std::string::npos);
+}
+
 TEST_CASE("a device that this build does not have is refused by name") {
   Sections sections = encode_machine_state(sample_machine());
   auto& cbor = named(sections, "machine").cbor;
