@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -81,7 +82,8 @@ struct Tick {
 /// A named machine in a folder of its own, which goes with it.
 class TestVm {
  public:
-  explicit TestVm(const std::string& guest, std::uint64_t memory_mib = 64) {
+  /// With `disks` raw disks of 16 MiB, "disk0" and so on in the root folder.
+  explicit TestVm(const std::string& guest, unsigned disks = 0) {
     STASIS_CHECK(::mkdtemp(root_.data()) != nullptr);
     VmConfig config;
     config.id = *make_uuid();
@@ -89,7 +91,13 @@ class TestVm {
     config.machine.name = "vm";
     config.machine.kernel = std::string(std::getenv("STASIS_GUESTS")) + "/" + guest + ".elf";
     config.machine.cmdline = "console=ttyS0";
-    config.machine.memory_bytes = memory_mib << 20;
+    config.machine.memory_bytes = std::uint64_t{64} << 20;
+    for (unsigned i = 0; i < disks; ++i) {
+      const std::string path = root_ + "/disk" + std::to_string(i);
+      std::ofstream(path).close();
+      std::filesystem::resize_file(path, 16 << 20);
+      config.machine.disks.emplace_back().path = path;
+    }
     auto created = VmDirectory::create(root_, config);
     STASIS_CHECK(created.has_value());
     open_with(std::move(created->first), std::move(created->second));
