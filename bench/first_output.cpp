@@ -1,11 +1,14 @@
 // Starts a command and tells when its output first contains a text.
-// Usage: first-output [--until TEXT] [--deadline SECONDS] -- COMMAND...
+// Usage: first-output [--until TEXT] [--deadline SECONDS] [--input FILE] [--log FILE] -- COMMAND...
 // Prints the microseconds from just before the start to that moment; without TEXT, to the first
-// byte. The command is killed then. Exit status: 0, or 1 when the text did not come.
+// byte. The command is killed then. FILE is the command's input; with --log what others write into
+// that file is waited for, any byte, instead of what the command prints. Exit status: 0, or 1 when
+// it did not come.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +27,8 @@ using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
 struct Options {
   std::string until;
   int deadline_s = 60;
+  const char* input = "/dev/null";
+  const char* log = nullptr;
   char** command = nullptr;
 };
 
@@ -35,6 +40,10 @@ Options parse(int argc, char** argv) {
       options.until = argv[++i];
     } else if (word == "--deadline" && i + 1 < argc) {
       options.deadline_s = std::atoi(argv[++i]);
+    } else if (word == "--input" && i + 1 < argc) {
+      options.input = argv[++i];
+    } else if (word == "--log" && i + 1 < argc) {
+      options.log = argv[++i];
     } else if (word == "--" && i + 1 < argc) {
       options.command = argv + i + 1;
       break;
@@ -43,11 +52,12 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-/// Starts `command` with `output` as its standard output; no input, no messages.
-pid_t start(char** command, int output) {
+/// Starts the command with `output` as its standard output; no messages.
+pid_t start(const Options& options, int output) {
+  char** command = options.command;
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 0, options.input, O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, output, 1);
   posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
   pid_t child = -1;
@@ -58,7 +68,8 @@ pid_t start(char** command, int output) {
   std::exit(1);
 }
 
-/// Reads until the text is there; false at the end of the output or of the time.
+/// Reads until the text is there; false at the end of the output or of the time. What inotify(7)
+/// tells of a log is no text: any will do.
 bool wait_for(int input, const Options& options, Clock::time_point begin) {
   const auto end = begin + std::chrono::seconds(options.deadline_s);
   std::string seen;
@@ -69,9 +80,17 @@ bool wait_for(int input, const Options& options, Clock::time_point begin) {
     std::array<char, 4096> chunk;
     const ssize_t size = read(input, chunk.data(), chunk.size());
     if (size <= 0) return false;
+    if (options.log != nullptr) return true;
     seen.append(chunk.data(), static_cast<std::size_t>(size));
     if (seen.find(options.until) != std::string::npos) return true;
   }
+}
+
+int watch(const char* log) {
+  const int watcher = inotify_init1(IN_CLOEXEC);
+  if (inotify_add_watch(watcher, log, IN_MODIFY) >= 0) return watcher;
+  std::fprintf(stderr, "first-output: %s: %s\n", log, std::strerror(errno));
+  std::exit(1);
 }
 
 }  // namespace
@@ -80,13 +99,14 @@ int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   std::array<int, 2> ends{};
   if (options.command == nullptr || pipe2(ends.data(), O_CLOEXEC) != 0) {
-    std::fprintf(stderr, "usage: first-output [--until TEXT] [--deadline SECONDS] -- COMMAND...\n");
+    std::fprintf(stderr, "usage: first-output [OPTIONS] -- COMMAND...\n");
     return 1;
   }
+  const int seen = options.log != nullptr ? watch(options.log) : ends[0];
   const auto begin = Clock::now();
-  const pid_t child = start(options.command, ends[1]);
+  const pid_t child = start(options, ends[1]);
   close(ends[1]);
-  const bool came = wait_for(ends[0], options, begin);
+  const bool came = wait_for(seen, options, begin);
   const auto took = Clock::now() - begin;
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
