@@ -28,7 +28,8 @@ base::Status write_all(const base::Fd& file, const std::string& name, std::strin
   return {};
 }
 
-base::Status check_regular(const base::Fd& file, const std::string& name, std::size_t limit) {
+base::Result<std::size_t> regular_size(const base::Fd& file, const std::string& name,
+                                       std::size_t limit) {
   struct stat about {};
   if (::fstat(file.get(), &about) != 0) return host_error(name);
   if (!S_ISREG(about.st_mode)) {
@@ -38,7 +39,7 @@ base::Status check_regular(const base::Fd& file, const std::string& name, std::s
     return fail(ErrorKind::kCorrupt,
                 fmt::format("\"{}\": {} bytes; at most {} make sense", name, about.st_size, limit));
   }
-  return {};
+  return static_cast<std::size_t>(about.st_size);
 }
 
 }  // namespace
@@ -63,8 +64,8 @@ base::Result<std::string> read_small_file(const base::Fd& folder, const std::str
   constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   const base::Fd file(::openat(folder.get(), name.c_str(), kFlags));
   if (!file.is_open()) return host_error(name);
-  TRY(check_regular(file, name, limit));
-  std::string text(limit + 1, '\0');
+  const std::size_t size = TRY(regular_size(file, name, limit)) + 1;  // one more shows growth
+  std::string text(size, '\0');
   std::size_t filled = 0;
   while (filled < text.size()) {
     const ssize_t count = ::read(file.get(), text.data() + filled, text.size() - filled);
@@ -74,7 +75,7 @@ base::Result<std::string> read_small_file(const base::Fd& folder, const std::str
     filled += static_cast<std::size_t>(count);
   }
   text.resize(filled);
-  if (filled <= limit) return text;
+  if (filled < size) return text;
   return fail(ErrorKind::kCorrupt, fmt::format("\"{}\": grows while it is read", name));
 }
 

@@ -84,7 +84,6 @@ base::Result<OrderedJson> encode_fields(const Manifest& manifest) {
                    {"capture", encode_capture(info.capture)},
                    {"vm_id", manifest.vm_id}};
   json["config"] = TRY(parse_own(manifest.config_json, "configuration"));
-  json["host_needs"] = TRY(parse_own(manifest.host_needs_json, "host needs"));
   json["disks"] = OrderedJson::array();
   for (const DiskRecord& disk : manifest.disks) json["disks"].push_back(encode_disk(disk));
   json["files"] = OrderedJson::array();
@@ -192,7 +191,6 @@ base::Result<Manifest> read_manifest(JsonReader& in) {
   manifest.info = TRY(read_info(in));
   manifest.vm_id = TRY(read_id(in, "vm_id", false));
   manifest.config_json = TRY(in.any("config"));
-  manifest.host_needs_json = TRY(in.any("host_needs"));
   for (auto& disk : TRY(in.objects("disks", kMaxDisks))) {
     manifest.disks.push_back(TRY(read_disk(std::move(disk))));
   }

@@ -44,9 +44,8 @@ struct DiskRecord {
 /// What a snapshot is: the contents of `manifest.json` (docs/snapshot-format.md).
 struct Manifest {
   SnapshotInfo info;
-  std::string vm_id;            ///< UUID of the machine
-  std::string config_json;      ///< its configuration, one JSON value; "" is null
-  std::string host_needs_json;  ///< what a host must offer, one JSON value; "" is null
+  std::string vm_id;        ///< UUID of the machine
+  std::string config_json;  ///< its configuration, one JSON value; "" is null
   std::vector<DiskRecord> disks;
   std::vector<FileRecord> files;
 

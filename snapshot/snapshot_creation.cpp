@@ -5,14 +5,12 @@
 #include <unistd.h>
 
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/log.h"
 #include "snapshot/names.h"
 #include "snapshot/state_file.h"
 #include "snapshot/uuid.h"
-#include "vmm/host_needs.h"
 
 namespace stasis::snapshot {
 namespace {
@@ -185,15 +183,12 @@ base::Status SnapshotCreation::link_memory(const PendingSnapshot& pending,
     }
   }
   manifest_.files = source.manifest.files;
-  manifest_.host_needs_json = source.manifest.host_needs_json;
   manifest_.info.has_memory = true;
   manifest_.info.capture.engine = "link";
   return {};
 }
 
 base::Status SnapshotCreation::write_state(const PendingSnapshot& pending) {
-  const auto needs = base::encode_state(vmm::host_needs(state_));
-  manifest_.host_needs_json = nlohmann::json::from_cbor(needs).dump();
   manifest_.files.push_back(
       TRY(pending.write_file(kStateFile, encode_state_file(vmm::encode_machine_state(state_)))));
   return {};

@@ -20,7 +20,7 @@ import zstandard
 PAGE, BLOCK, FRAME = 4096, 1 << 20, 1 << 16
 START = b'{"digest":"xxh3-128:'
 MEMBERS = {"digest", "format", "schema", "id", "parent", "vm_id", "name", "notes", "created_unix_us", "kind", "has_memory",
-           "capture", "config", "host_needs", "disks", "files"}
+           "capture", "config", "disks", "files"}
 UUID = re.compile(r"[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}")
 
 
