@@ -58,6 +58,7 @@ unsigned granule_bits_of(const std::vector<std::unique_ptr<DiskLayer>>& layers) 
 
 std::vector<ImageLayer> specs_of(const std::vector<std::unique_ptr<DiskLayer>>& layers) {
   std::vector<ImageLayer> specs;
+  specs.reserve(layers.size());
   for (const auto& layer : layers) specs.push_back(layer->spec);
   return specs;
 }
@@ -160,7 +161,7 @@ Status LayeredDisk::close_top() {
   return {};
 }
 
-Result<PreparedOverlay> LayeredDisk::prepare_overlay(std::string path) const {
+Result<PreparedOverlay> LayeredDisk::prepare_overlay(const std::string& path) const {
   if (info_.read_only) {
     return fail(ErrorKind::kInvalidArgument,
                 fmt::format("disk \"{}\": is read-only and needs no overlay", name_));

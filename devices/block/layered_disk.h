@@ -47,7 +47,7 @@ class LayeredDisk final : public BlockImage {
 
   /// An overlay `path` for this disk, which must not exist yet: created (0600), durable, open.
   /// Threads: the controlling one; requests may go on.
-  base::Result<PreparedOverlay> prepare_overlay(std::string path) const;
+  base::Result<PreparedOverlay> prepare_overlay(const std::string& path) const;
 
   /// Makes `overlay`, which this disk prepared since its last switch, the top. No system call,
   /// cannot fail. Threads: the controlling one, with the loop parked and nothing in flight.

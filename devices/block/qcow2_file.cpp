@@ -251,7 +251,7 @@ void Qcow2File::take_table(std::uint32_t l1_index, Commit& commit) {
   Table& table = tables_.at(l1_index);
   if (table.is_new) {
     commit.stages[0].push_back(entries_write(l1_[l1_index], table.entries));
-    commit.new_tables.insert(l1_index);
+    commit.new_tables_.insert(l1_index);
     table.is_new = false;
   } else {
     for (const std::uint32_t piece : table.changed) {
@@ -259,35 +259,35 @@ void Qcow2File::take_table(std::uint32_t l1_index, Commit& commit) {
       const auto entries = std::span(table.entries).subspan(first, piece_entries_);
       commit.stages[2].push_back(entries_write(l1_[l1_index] + first * 8, entries));
     }
-    commit.l2_pieces[l1_index] = table.changed;
+    commit.l2_pieces_[l1_index] = table.changed;
   }
   table.changed.clear();
 }
 
 Qcow2File::Commit Qcow2File::take_changes() {
   Commit commit;
-  commit.refcounts = refcounts_->take_changes();
-  commit.stages[0] = refcounts_->block_writes(commit.refcounts);
-  commit.stages[1] = refcounts_->table_writes(commit.refcounts);
+  commit.refcounts_ = refcounts_->take_changes();
+  commit.stages[0] = refcounts_->block_writes(commit.refcounts_);
+  commit.stages[1] = refcounts_->table_writes(commit.refcounts_);
   for (const std::uint32_t l1_index : std::exchange(changed_tables_, {})) {
     take_table(l1_index, commit);
   }
-  commit.l1_pieces = std::exchange(changed_l1_, {});
-  for (const std::uint32_t piece : commit.l1_pieces) commit.stages[2].push_back(l1_write(piece));
+  commit.l1_pieces_ = std::exchange(changed_l1_, {});
+  for (const std::uint32_t piece : commit.l1_pieces_) commit.stages[2].push_back(l1_write(piece));
   return commit;
 }
 
 void Qcow2File::put_back(Commit commit) {
-  refcounts_->put_back(std::move(commit.refcounts));
-  for (const std::uint32_t l1_index : commit.new_tables) {
+  refcounts_->put_back(std::move(commit.refcounts_));
+  for (const std::uint32_t l1_index : commit.new_tables_) {
     tables_.at(l1_index).is_new = true;
     changed_tables_.insert(l1_index);
   }
-  for (auto& [l1_index, pieces] : commit.l2_pieces) {
+  for (auto& [l1_index, pieces] : commit.l2_pieces_) {
     tables_.at(l1_index).changed.merge(pieces);
     changed_tables_.insert(l1_index);
   }
-  changed_l1_.merge(commit.l1_pieces);
+  changed_l1_.merge(commit.l1_pieces_);
 }
 
 Status Qcow2File::commit_blocking() {

@@ -67,10 +67,10 @@ class Qcow2File {
 
    private:
     friend class Qcow2File;
-    Qcow2Refcounts::Changes refcounts;
-    std::map<std::uint32_t, std::set<std::uint32_t>> l2_pieces;
-    std::set<std::uint32_t> new_tables;
-    std::set<std::uint32_t> l1_pieces;
+    Qcow2Refcounts::Changes refcounts_;
+    std::map<std::uint32_t, std::set<std::uint32_t>> l2_pieces_;
+    std::set<std::uint32_t> new_tables_;
+    std::set<std::uint32_t> l1_pieces_;
   };
   bool has_changes() const;
   Commit take_changes();           ///< all so far
