@@ -14,7 +14,15 @@ ordered_json text_or_null(const std::string& text) {
 ordered_json disks_json(const std::vector<vmm::DiskConfig>& disks) {
   ordered_json list = ordered_json::array();
   for (const vmm::DiskConfig& disk : disks) {
-    list.push_back({{"id", disk.id}, {"path", disk.path}, {"read_only", disk.read_only}});
+    ordered_json backing = ordered_json::array();
+    for (const devices::ImageLayer& layer : disk.backing) {
+      backing.push_back({{"path", layer.path}, {"format", devices::name_of(layer.format)}});
+    }
+    list.push_back({{"id", disk.id},
+                    {"path", disk.path},
+                    {"format", devices::name_of(disk.format)},
+                    {"read_only", disk.read_only},
+                    {"backing", std::move(backing)}});
   }
   return list;
 }

@@ -62,7 +62,10 @@ Result<snapshot::VmConfig> config_of(const RunRequest& request) {
   make_absolute(config.machine.kernel);
   make_absolute(config.machine.initrd);
   make_absolute(config.machine.console.file);
-  for (vmm::DiskConfig& disk : config.machine.disks) make_absolute(disk.path);
+  for (vmm::DiskConfig& disk : config.machine.disks) {
+    make_absolute(disk.path);
+    for (devices::ImageLayer& layer : disk.backing) make_absolute(layer.path);
+  }
   return config;
 }
 
