@@ -174,6 +174,28 @@ TEST_CASE("interrupt controllers are restored whatever the lines are at") {
   CHECK(found.pit == state.pit);
 }
 
+TEST_CASE("the processor's priority is what follows from the registers it depends on") {
+  struct Case {
+    std::uint8_t task;
+    std::uint8_t served;
+    std::uint8_t wanted;
+  };
+  for (const auto& [task, served, wanted] :
+       {Case{0, 0, 0}, Case{0x25, 0, 0x25}, Case{0, 0x41, 0x40}, Case{0x45, 0x41, 0x45},
+        Case{0x35, 0x41, 0x40}}) {
+    TinyVm tiny({0xF4});
+    kvm_lapic_state lapic{};
+    REQUIRE(kvm_call(tiny.vcpu->fd(), KVM_GET_LAPIC, "KVM_GET_LAPIC", &lapic));
+    lapic.regs[0x80] = static_cast<char>(task);
+    if (served != 0) lapic.regs[0x100 + served / 32 * 16 + served % 32 / 8] = 1 << served % 8;
+    set(tiny, KVM_SET_LAPIC, lapic);
+    const auto facts = facts_of(tiny);
+    const VcpuState state = save_vcpu(*tiny.vcpu, facts).value();
+    CHECK(state.lapic[0xA0] == wanted);
+    CHECK(difference_of(moved(tiny, facts), state) == "");
+  }
+}
+
 TEST_CASE("a register that KVM refuses is named with its value") {
   TinyVm tiny({0xF4});
   const auto facts = facts_of(tiny);

@@ -98,6 +98,23 @@ void drop_unkept_halves(std::vector<MsrValue>& msrs) {
   }
 }
 
+/// The processor's priority follows from the task's and from what is being served (Intel SDM volume
+/// 3A, section 10.8.3.1). KVM leaves the register behind until somebody looks at it, and corrects
+/// it on restore.
+void correct_priority(Raw<kvm_lapic_state>& lapic) {
+  constexpr std::size_t kTaskPriority = 0x80;
+  constexpr std::size_t kProcessorPriority = 0xA0;
+  constexpr std::size_t kInService = 0x100;  // eight registers of 32 vectors, 16 bytes apart
+  unsigned served = 0;
+  for (unsigned vector = 0; vector < 256; ++vector) {
+    const std::size_t at = kInService + vector / 32 * 16 + vector % 32 / 8;
+    if ((lapic[at] >> vector % 8 & 1) != 0) served = vector;
+  }
+  const std::uint8_t task = lapic[kTaskPriority];
+  const auto serving = static_cast<std::uint8_t>(served & 0xF0);
+  lapic[kProcessorPriority] = (task & 0xF0) >= serving ? task : serving;
+}
+
 /// The saved MSRs for which `wanted` holds, in their order.
 template <typename Wanted>
 std::vector<MsrValue> select(const std::vector<MsrValue>& msrs, Wanted wanted) {
@@ -187,6 +204,7 @@ base::Result<VcpuState> save_vcpu(const KvmVcpu& vcpu, const VcpuFacts& facts) {
   state.msrs = TRY(read_msrs(vcpu, facts.msrs));
   if (!is_intel(vcpu.cpuid())) drop_unkept_halves(state.msrs);
   TRY(get<kvm_lapic_state>(vcpu, KVM_GET_LAPIC, "KVM_GET_LAPIC", state.lapic));
+  correct_priority(state.lapic);
   TRY(get<kvm_vcpu_events>(vcpu, KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS", state.events));
   state.cpuid = to_state(vcpu.cpuid());
   return state;
