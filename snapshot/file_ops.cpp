@@ -48,8 +48,8 @@ std::uint64_t FileOps::free_bytes(int file) const {
 }
 
 const FileOps& host_file_ops() {
-  static const FileOps ops;
-  return ops;
+  static const FileOps kOps;
+  return kOps;
 }
 
 int write_fully(const FileOps& ops, int file, const void* data, std::size_t size,

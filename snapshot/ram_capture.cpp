@@ -33,11 +33,14 @@ base::Result<FileRecord> record(const base::Fd& file, std::string name, std::str
                     std::move(digest)};
 }
 
-base::Error no_space(const RamWriteBoard& board) {
-  return {ErrorKind::kOutOfResources,
-          fmt::format("guest memory: {} MiB to store, {} MiB free; free some space, or store it "
-                      "compressed",
-                      (board.total_bytes >> 20) + 1, board.free_bytes >> 20)};
+base::Error no_space(const RamWriteBoard& board, const RamFiles& files) {
+  const std::string found =
+      board.step == RamWriteStep::kSpace
+          ? fmt::format("{} MiB to store, {} MiB free", (board.total_bytes >> 20) + 1,
+                        board.free_bytes >> 20)
+          : fmt::format("the disk or quota is full while \"{}\" is written", files.data_name());
+  return {ErrorKind::kOutOfResources, fmt::format("guest memory: {}; free some space{}", found,
+                                                  files.level ? "" : ", or store it compressed")};
 }
 
 }  // namespace
@@ -78,7 +81,7 @@ base::Error RamFiles::failure(const RamWriteBoard& board) const {
   if (board.error == ECANCELED) {
     return {ErrorKind::kCancelled, "storing the guest's memory was cancelled"};
   }
-  if (board.error == ENOSPC || board.error == EDQUOT) return no_space(board);
+  if (board.error == ENOSPC || board.error == EDQUOT) return no_space(board, *this);
   switch (board.step) {
     case RamWriteStep::kScan:
       if (board.error == EOPNOTSUPP) {
