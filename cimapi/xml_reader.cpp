@@ -199,7 +199,8 @@ Result<Property> read_property(pugi::xml_node node) {
   if (name.empty()) return fail(ErrorKind::kInvalidArgument, "property without a name");
   const Type type =
       is_named(node, "PROPERTY.REFERENCE") ? Type::kReference : type_or_string(node, "TYPE");
-  return Property{name, TRY(read_value(node, type))};
+  Value value = TRY(read_value(node, type));  // apart: an early return inside braces would leak
+  return Property{name, std::move(value)};
 }
 
 Result<Property> read_parameter(pugi::xml_node node) {
@@ -208,11 +209,13 @@ Result<Property> read_parameter(pugi::xml_node node) {
   const pugi::xml_node inner = first_element(node);
   if (is_named(inner, "INSTANCENAME") || is_named(inner, "CLASSNAME") ||
       is_named(inner, "INSTANCEPATH") || is_named(inner, "LOCALINSTANCEPATH")) {
-    return Property{name, Value::reference(TRY(read_path(inner)))};
+    Value value = Value::reference(TRY(read_path(inner)));
+    return Property{name, std::move(value)};
   }
   // The schema decides what the text has to be: a sender's own idea of the type is no reason to
   // refuse it here.
-  return Property{name, TRY(read_value(node, Type::kString))};
+  Value value = TRY(read_value(node, Type::kString));
+  return Property{name, std::move(value)};
 }
 
 Result<ObjectPath> read_path(pugi::xml_node node) {

@@ -79,7 +79,7 @@ TEST_CASE("one state can be lived many times, and each time is told from the oth
     const auto machine = restored(guest("counter"), after, saved);
     {
       const auto paused = machine->pause().value();
-      const auto& platform = machine->save(paused).value().platform;
+      const PlatformState platform = machine->save(paused).value().platform;
       for (const auto& guid : generations) CHECK(platform.vm_gen_id.guid != guid);
       CHECK(platform.acpi_pm.events == devices::AcpiPm::kGenerationEvent);
       std::array<std::uint8_t, 16> in_memory{};
