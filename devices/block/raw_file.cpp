@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <thread>
 
 namespace stasis::devices {
@@ -20,8 +21,6 @@ namespace {
 
 using base::ErrorKind;
 using base::fail;
-
-constexpr std::chrono::milliseconds kLockPatience{500};
 
 std::string disk_message(const std::string& path, std::string_view text) {
   return fmt::format("disk \"{}\": {}", path, text);
@@ -81,18 +80,64 @@ base::Result<base::Fd> open_disk(const std::string& path, bool read_only) {
   return base::Fd(number);
 }
 
-std::string holder_of(const base::Fd& fd, struct flock request) {
-  // The kernel says -1 for open file description locks: they have no owning process.
-  const bool is_known = ::fcntl(fd.get(), F_OFD_GETLK, &request) == 0 &&
-                        request.l_type != F_UNLCK && request.l_pid > 0;
-  return is_known ? fmt::format("process {}", request.l_pid) : "another process or disk";
+struct LockRange {
+  off_t start;
+  off_t size;  // 0: to the end, however far that moves
+  short type;
+};
+
+constexpr std::array<LockRange, 1> kExclusiveLock{{{0, 0, F_WRLCK}}};
+
+// QEMU says by locks on bytes 100..299 what it does with an image (100 + n) and what it does not
+// allow others (200 + n); n is 1 for writing, 3 for resizing (its block/file-posix.c). What we read
+// others may read, so these bytes say just that.
+constexpr std::array<LockRange, 7> kSharedLock{{{0, 100, F_RDLCK},
+                                                {100, 101, F_UNLCK},
+                                                {201, 1, F_RDLCK},
+                                                {202, 1, F_UNLCK},
+                                                {203, 1, F_RDLCK},
+                                                {204, 96, F_UNLCK},
+                                                {300, 0, F_RDLCK}}};
+constexpr off_t kQemuWrites = 101;
+
+// The kernel closes the files of a killed process with an io_uring a moment after its end.
+constexpr std::chrono::milliseconds kLockPatience{500};
+constexpr std::chrono::milliseconds kLockPause{5};
+
+/// Why a lock was not to be had.
+struct LockHolder {
+  int error = 0;     // 0: somebody has it
+  std::string name;  // of that one
+};
+
+struct flock lock_request(const LockRange& range) {
+  struct flock request {};
+  request.l_type = range.type;
+  request.l_whence = SEEK_SET;
+  request.l_start = range.start;
+  request.l_len = range.size;
+  return request;
 }
 
-base::Status refuse_lock(const base::Fd& fd, const std::string& path, const struct flock& request) {
-  return fail(ErrorKind::kBusy,
-              disk_message(path, fmt::format("in use by {}; stop that one first (fuser -v {} names "
-                                             "it), or attach the disk read-only in both",
-                                             holder_of(fd, request), path)));
+/// Who has a lock that is in the way of `range`.
+std::optional<LockHolder> holder_of(const base::Fd& fd, const LockRange& range) {
+  struct flock request = lock_request(range);
+  if (::fcntl(fd.get(), F_OFD_GETLK, &request) != 0 || request.l_type == F_UNLCK) return {};
+  // The kernel says -1 for open file description locks: they have no owning process.
+  return LockHolder{
+      0, request.l_pid > 0 ? fmt::format("process {}", request.l_pid) : "another process or disk"};
+}
+
+/// Nothing when `fd` has the lock now.
+std::optional<LockHolder> take_lock(const base::Fd& fd, std::span<const LockRange> ranges) {
+  const bool is_shared = ranges.size() > 1;
+  for (const LockRange& range : ranges) {
+    struct flock request = lock_request(range);
+    if (::fcntl(fd.get(), F_OFD_SETLK, &request) == 0) continue;
+    if (errno != EAGAIN && errno != EACCES) return LockHolder{errno, {}};
+    return holder_of(fd, range).value_or(LockHolder{0, "another process or disk"});
+  }
+  return is_shared ? holder_of(fd, {kQemuWrites, 1, F_WRLCK}) : std::nullopt;
 }
 
 base::Result<BlockImageInfo> measure(const base::Fd& fd, const struct stat& status,
@@ -169,24 +214,25 @@ base::Status check_format(const base::Fd& fd, const std::string& path) {
 }  // namespace
 
 base::Status lock_disk_file(const base::Fd& fd, const std::string& path, bool read_only) {
-  struct flock request {};
-  request.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
-  request.l_whence = SEEK_SET;  // length 0: to the end, however far that moves
-  // The kernel closes the files of a process that was killed a moment after the process is gone,
-  // when io_uring had requests for them.
   const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
-  while (::fcntl(fd.get(), F_OFD_SETLK, &request) != 0) {
-    if (errno != EAGAIN && errno != EACCES) {
-      return fail(base::errno_error(fmt::format("disk \"{}\": cannot be locked", path)));
-    }
-    if (std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      continue;
-    }
-    return refuse_lock(fd, path, request);
+  const auto ranges = read_only ? std::span<const LockRange>(kSharedLock)
+                                : std::span<const LockRange>(kExclusiveLock);
+  auto holder = take_lock(fd, ranges);
+  while (holder && holder->error == 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kLockPause);
+    holder = take_lock(fd, ranges);
   }
-  return {};
+  if (!holder) return {};
+  if (holder->error != 0) {
+    return fail(
+        base::errno_error(holder->error, fmt::format("disk \"{}\": cannot be locked", path)));
+  }
+  return fail(ErrorKind::kBusy,
+              disk_message(path, fmt::format("in use by {}; stop that one first (fuser -v {} names "
+                                             "it), or attach the disk read-only in both",
+                                             holder->name, path)));
 }
+
 base::Result<RawFile> open_disk_file(const std::string& path, bool read_only) {
   base::Fd fd = TRY(open_disk(path, read_only));
   struct stat status {};

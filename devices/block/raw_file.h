@@ -16,10 +16,11 @@ struct RawFile {
 };
 
 /// Opens `path`, for writing unless `read_only`, and locks all of it: against every other opener,
-/// or against writers when read-only (open file description locks, fcntl(2)). Refuses what is not a
-/// disk, sizes that are zero or not whole sectors, and files that begin like another image format,
-/// because a guest that writes such a beginning must not choose how its disk is read.
-/// Every error names the path, the reason and the remedy.
+/// or against writers when read-only (open file description locks, fcntl(2)); QEMU's tools respect
+/// both, and we theirs. Waits up to half a second for a lock that somebody has. Refuses what is not
+/// a disk, sizes that are zero or not whole sectors, and files that begin like another image
+/// format, because a guest that writes such a beginning must not choose how its disk is read. Every
+/// error names the path, the reason and the remedy.
 base::Result<RawFile> open_raw_file(const std::string& path, bool read_only);
 
 /// As `open_raw_file`, whatever the file's size and beginning are: for files of other formats.

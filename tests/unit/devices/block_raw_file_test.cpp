@@ -5,6 +5,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "tests/unit/devices/block_qemu_img.h"
 #include "tests/unit/devices/block_test_support.h"
 
 namespace stasis::devices {
@@ -95,6 +100,50 @@ TEST_CASE("readers share a disk and keep writers out") {
   CHECK(reader.info.read_only);
   CHECK(open_raw_file(path, true).has_value());
   refusal(path, base::ErrorKind::kBusy);
+}
+
+TEST_CASE("QEMU reads what we read, and writes nothing that we use") {
+  const TemporaryFolder folder;
+  const std::string path = folder.make_file("x.img", 1 << 20);
+  const bool read_only = GENERATE(false, true);
+  const auto file = open_raw_file(path, read_only).value();
+  CHECK((qemu_tool("qemu-io -r -f raw -c 'read -q 0 512' " + path).status == 0) == read_only);
+  CHECK(qemu_tool("qemu-io -f raw -c 'write -q 0 512' " + path).status != 0);
+}
+
+/// Whether anybody has any lock on it; takes none.
+bool is_locked(const std::string& path) {
+  const base::Fd fd = base::open_file(path, O_RDWR).value();
+  struct flock request {};
+  request.l_type = F_WRLCK;
+  REQUIRE(::fcntl(fd.get(), F_OFD_GETLK, &request) == 0);
+  return request.l_type != F_UNLCK;
+}
+
+TEST_CASE("what QEMU writes is in use, what it reads can be read") {
+  const TemporaryFolder folder;
+  const std::string path = folder.make_file("x.img", 1 << 20);
+  const bool writes = GENERATE(false, true);
+  const std::string mode = writes ? "-f raw" : "-r -f raw";
+  const std::string command = "qemu-io " + mode + " " + path + " >/dev/null";
+  FILE* qemu = ::popen(command.c_str(), "w");  // ends with its input
+  REQUIRE(qemu != nullptr);
+  while (!is_locked(path)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(open_raw_file(path, true).has_value() == !writes);
+  ::pclose(qemu);
+  CHECK(open_raw_file(path, false).has_value());
+}
+
+TEST_CASE("a lock that is given up soon is waited for") {
+  const TemporaryFolder folder;
+  const std::string path = folder.make_file("x.img", 1 << 20);
+  auto holder = open_raw_file(path, false).value();
+  std::thread release([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    holder.fd.reset();
+  });
+  CHECK(open_raw_file(path, false).has_value());
+  release.join();
 }
 
 TEST_CASE("a holder whose process the kernel knows is named") {
