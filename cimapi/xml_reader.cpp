@@ -99,7 +99,8 @@ Result<ObjectPath> read_instance_name(pugi::xml_node node, int depth) {
     return fail(ErrorKind::kInvalidArgument, "INSTANCENAME without CLASSNAME");
   }
   for (const pugi::xml_node binding : node.children("KEYBINDING")) {
-    path.keys.push_back({binding.attribute("NAME").value(), TRY(read_key_value(binding, depth))});
+    auto value = TRY(read_key_value(binding, depth));
+    path.keys.push_back({binding.attribute("NAME").value(), std::move(value)});
   }
   if (path.keys.empty() && (node.child("KEYVALUE") || node.child("VALUE.REFERENCE"))) {
     path.keys.push_back({"", TRY(read_key_value(node, depth))});  // the class has one key only
