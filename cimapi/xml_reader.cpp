@@ -103,7 +103,8 @@ Result<ObjectPath> read_instance_name(pugi::xml_node node, int depth) {
     path.keys.push_back({binding.attribute("NAME").value(), std::move(value)});
   }
   if (path.keys.empty() && (node.child("KEYVALUE") || node.child("VALUE.REFERENCE"))) {
-    path.keys.push_back({"", TRY(read_key_value(node, depth))});  // the class has one key only
+    Value value = TRY(read_key_value(node, depth));
+    path.keys.push_back({"", std::move(value)});  // the class has one key only
   }
   return path;
 }
