@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <chrono>
@@ -153,10 +154,19 @@ Outcome VmProcess::end(Outcome outcome) {
   return outcome;
 }
 
+/// Each layer of a disk is an open file, and chains may be long.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 Result<Outcome> run_vm_process(VmDirectory directory, snapshot::VmLock lock, const VmTask& task,
                                const std::function<void()>& ready) {
+  allow_many_files();
   const auto process = TRY(VmProcess::open(std::move(directory), std::move(lock), task));
   TRY(process->begin());
   ready();

@@ -187,7 +187,8 @@ TEST_CASE("the processor's priority is what follows from the registers it depend
     kvm_lapic_state lapic{};
     REQUIRE(kvm_call(tiny.vcpu->fd(), KVM_GET_LAPIC, "KVM_GET_LAPIC", &lapic));
     lapic.regs[0x80] = static_cast<char>(task);
-    if (served != 0) lapic.regs[0x100 + served / 32 * 16 + served % 32 / 8] = 1 << served % 8;
+    if (served != 0)
+      lapic.regs[0x100 + served / 32 * 16 + served % 32 / 8] = static_cast<char>(1 << served % 8);
     set(tiny, KVM_SET_LAPIC, lapic);
     const auto facts = facts_of(tiny);
     const VcpuState state = save_vcpu(*tiny.vcpu, facts).value();
