@@ -66,7 +66,12 @@ base::Error is_off_error(const std::string& name) {
 base::Result<VmSession> session_of_running(const std::string& name) {
   auto session = TRY(VmSession::find(name));
   if (session && is_on(session->info().state)) return std::move(*session);
-  return fail(is_off_error(name));
+  const VmDirectory directory = TRY(VmDirectory::open(snapshot::state_root(), name));
+  if (TRY(directory.present()).saved_from.empty()) return fail(is_off_error(name));
+  return fail(ErrorKind::kInvalidState,
+              fmt::format("machine \"{0}\": is saved; let it go on with: stasis start {0}, or give "
+                          "its memory up with: stasis kill {0}",
+                          name));
 }
 
 Status kill_machine(const std::string& name) {

@@ -91,6 +91,8 @@ def saved(world: World) -> None:
     pid = world.machine("one")["pid"]
     wait_for("end of the idle process", lambda: not Path(f"/proc/{pid}").exists())
     demand(world.state("one") == "saved", "not saved without a process")
+    _, talk = world.call("stop", "one", status=WRONG_STATE)
+    demand("is saved" in talk and "stasis kill one" in talk, talk)
     world.call("start", "one")
     demand_echo(world, "abc")
     wait_for("end", lambda: world.state("one") == "off")

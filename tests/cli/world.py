@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 SKIPPED = 77
-DEADLINE = 20
+DEADLINE = 30
 OK, USAGE, REFUSED, NOT_FOUND, WRONG_STATE, BUSY, TIMED_OUT, DAMAGED = 0, 2, 3, 5, 6, 7, 8, 9
 PANICKED, TRIPLE_FAULT, INTERRUPTED = 20, 21, 130
 LOCAL_FLAGS = 3  # place in what tcgetattr returns
