@@ -3,8 +3,10 @@
 #include <sys/wait.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
 
 #include "devices/block/image_layer.h"
 
@@ -27,8 +29,16 @@ inline QemuImgAnswer qemu_tool(const std::string& command) {
   return answer;
 }
 
+/// Waits for the files of a process that was killed: the kernel closes those that io_uring used a
+/// moment after it.
 inline QemuImgAnswer qemu_img(const std::string& arguments) {
-  return qemu_tool("qemu-img " + arguments);
+  QemuImgAnswer answer;
+  for (int i = 0; i < 100; ++i) {
+    answer = qemu_tool("qemu-img " + arguments);
+    if (answer.text.find("Failed to lock") == std::string::npos) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return answer;
 }
 
 inline void must_qemu_img(const std::string& arguments) {
