@@ -114,7 +114,7 @@ Checked<Outcome> ComputerSystem::perform(Action action) {
 Checked<Outcome> ComputerSystem::reboot() {
   if (work_.state() != PowerState::kRunning) {
     return refuse(Verdict::kInvalidState, fmt::format("machine is {}: only a running one reboots",
-                                                      state_text(work_.state())));
+                                                      snapshot::word_for(work_.state())));
   }
   auto id = jobs_.start({JobType::kReboot, "reboot"},
                         [this](snapshot::WorkObserver& observer) -> base::Result<std::string> {

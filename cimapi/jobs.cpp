@@ -17,12 +17,6 @@ namespace {
 using base::ErrorKind;
 using base::fail;
 
-std::uint64_t system_us() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-}
-
 constexpr std::uint16_t kStart = 2;
 constexpr std::uint16_t kSuspend = 3;
 constexpr std::uint16_t kTerminate = 4;
@@ -114,7 +108,7 @@ class JobTable::Observer final : public snapshot::WorkObserver {
 };
 
 JobTable::JobTable(Clock clock) : clock_(std::move(clock)) {}
-JobTable::JobTable() : JobTable(system_us) {}
+JobTable::JobTable() : JobTable(snapshot::unix_us_now) {}
 
 JobTable::~JobTable() {
   std::vector<std::shared_ptr<Job>> jobs;

@@ -40,24 +40,6 @@ base::Result<std::string> applied(const base::Status& status) {
 
 }  // namespace
 
-std::string_view state_text(PowerState state) {
-  switch (state) {
-    case PowerState::kOff:
-      return "off";
-    case PowerState::kStarting:
-      return "starting";
-    case PowerState::kRunning:
-      return "running";
-    case PowerState::kPaused:
-      return "paused";
-    case PowerState::kSaved:
-      return "saved";
-    case PowerState::kStopping:
-      return "stopping";
-  }
-  return "unknown";
-}
-
 Checked<void> SnapshotWork::find_vm(const Ref& ref, std::string_view parameter, Space space) const {
   const auto id = computer_system_of(ref, parameter, space);
   if (!id) return pass_on(id);
@@ -85,7 +67,7 @@ Checked<void> SnapshotWork::check_settled() const {
   const PowerState now = state();
   if (is_settled(now)) return {};
   return refuse(Verdict::kInvalidState,
-                fmt::format("machine is {}: wait until it is not", state_text(now)));
+                fmt::format("machine is {}: wait until it is not", snapshot::word_for(now)));
 }
 
 Checked<Outcome> SnapshotWork::start_job(JobTable::Order order, JobTable::Work work) {
@@ -116,7 +98,7 @@ Checked<Outcome> SnapshotWork::apply(const SnapshotInfo& info, Manner manner) {
   if (auto fine = check_settled(); !fine) return pass_on(fine);
   if (is_in_memory(state())) {
     return refuse(Verdict::kInvalidState,
-                  fmt::format("machine is {}: turn it off first", state_text(state())));
+                  fmt::format("machine is {}: turn it off first", snapshot::word_for(state())));
   }
   JobTable::Order order{JobType::kApply, fmt::format("apply snapshot \"{}\"", info.name), info.id};
   JobTable::Work work = [this, id = info.id](WorkObserver& observer) {

@@ -57,7 +57,4 @@ class SnapshotWork {
   JobTable& jobs_;
 };
 
-/// "running", "off", ...
-std::string_view state_text(snapshot::PowerState state);
-
 }  // namespace stasis::cimapi

@@ -26,7 +26,7 @@ bool is_on(const VmView& view) {
 }
 
 std::string since_text(const VmView& view) {
-  const std::uint64_t now = unix_us_now();
+  const std::uint64_t now = snapshot::unix_us_now();
   const auto since = [&](std::uint64_t then) { return then > now ? 0 : now - then; };
   if (view.info.started_unix_us != 0) {
     return "up " + duration_text(since(view.info.started_unix_us));

@@ -56,7 +56,7 @@ void make_absolute(std::string& path) {
 Result<snapshot::VmConfig> config_of(const RunRequest& request) {
   snapshot::VmConfig config;
   config.id = TRY(snapshot::make_uuid());
-  config.created_unix_us = unix_us_now();
+  config.created_unix_us = snapshot::unix_us_now();
   config.restart_on_reboot = request.on_reboot == OnReboot::kRestart;
   config.machine = request.machine;
   make_absolute(config.machine.kernel);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/fatal_signals.h"
 #include "cli/foreground.h"
+#include "snapshot/vm_control.h"
 
 namespace stasis::cli {
 namespace {
@@ -34,12 +35,6 @@ RunEnd run_end_of(vmm::Ending::Kind kind) {
 
 }  // namespace
 
-std::uint64_t unix_us_now() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(since).count());
-}
-
 base::Result<RunRecorder> RunRecorder::open(snapshot::VmDirectory directory) {
   const auto before = directory.run_record();
   if (before && *before && (*before)->end == RunEnd::kNone) {
@@ -57,7 +52,7 @@ void RunRecorder::save() const {
 }
 
 void RunRecorder::began() {
-  record_ = snapshot::RunRecord{::getpid(), unix_us_now(), 0, RunEnd::kNone, ""};
+  record_ = snapshot::RunRecord{::getpid(), snapshot::unix_us_now(), 0, RunEnd::kNone, ""};
   save();
 }
 
@@ -71,7 +66,7 @@ void RunRecorder::ended_by_signal(std::string_view sentence) {
 
 void RunRecorder::ended(RunEnd end, std::string_view detail) {
   if (!is_running()) return;
-  record_->ended_unix_us = unix_us_now();
+  record_->ended_unix_us = snapshot::unix_us_now();
   record_->end = end;
   record_->detail = detail;
   save();

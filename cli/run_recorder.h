@@ -35,7 +35,4 @@ class RunRecorder {
   std::optional<snapshot::RunRecord> record_;
 };
 
-/// Microseconds since 1970.
-std::uint64_t unix_us_now();
-
 }  // namespace stasis::cli

@@ -29,7 +29,7 @@ base::Result<std::string> apply(const CommandLine& line) {
   if (!line.has("json")) return "";
   const auto info = TRY(target.session.client().info());
   return json_record({{"machine", vm_name(line)},
-                      {"state", state_word(info.state)},
+                      {"state", snapshot::word_for(info.state)},
                       {"snapshot", snapshot_json(target.snapshot)}});
 }
 

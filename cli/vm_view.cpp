@@ -40,7 +40,7 @@ Result<VmView> view_files(const VmDirectory& directory, bool has_process) {
   if (!present.saved_from.empty()) view.info.state = PowerState::kSaved;
   const bool is_crash = view.last_run && view.last_run->end == RunEnd::kCrashed;
   if (view.last_run) view.info.last_ending = view.last_run->detail;
-  view.state = state_word(view.info.state);
+  view.state = snapshot::word_for(view.info.state);
   if (is_crash && view.info.state == PowerState::kOff) view.state = "crashed";
   return view;
 }
@@ -54,29 +54,12 @@ void ask_process(const VmDirectory& directory, VmView& view) {
   }
   const bool was_crash = view.state == "crashed";
   view.info = std::move(*info);
-  view.state =
-      was_crash && view.info.state == PowerState::kOff ? "crashed" : state_word(view.info.state);
+  view.state = was_crash && view.info.state == PowerState::kOff
+                   ? "crashed"
+                   : snapshot::word_for(view.info.state);
 }
 
 }  // namespace
-
-std::string_view state_word(PowerState state) {
-  switch (state) {
-    case PowerState::kOff:
-      return "off";
-    case PowerState::kStarting:
-      return "starting";
-    case PowerState::kRunning:
-      return "running";
-    case PowerState::kPaused:
-      return "paused";
-    case PowerState::kSaved:
-      return "saved";
-    case PowerState::kStopping:
-      return "stopping";
-  }
-  return "unknown";
-}
 
 Result<VmView> view_machine(const std::string& name) {
   const VmDirectory directory = TRY(VmDirectory::open(snapshot::state_root(), name));

@@ -21,9 +21,6 @@ struct VmView {
   std::optional<snapshot::RunRecord> last_run;  ///< also the present one
 };
 
-/// "running", "off", ...
-std::string_view state_word(snapshot::PowerState state);
-
 /// Asks the machine's process, or reads its files when it has none. One that does not answer in two
 /// seconds is shown by its files, as "silent".
 base::Result<VmView> view_machine(const std::string& name);

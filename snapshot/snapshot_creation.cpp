@@ -18,11 +18,6 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 
-std::uint64_t unix_us_now() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(duration_cast<microseconds>(since).count());
-}
-
 /// "web1 (2026-05-01 12:30:05)", after Hyper-V's way of naming.
 std::string dated_name(const std::string& machine) {
   const std::time_t now = std::time(nullptr);

@@ -23,12 +23,6 @@ namespace {
 using base::ErrorKind;
 using vmm::Ending;
 
-std::uint64_t unix_us_now() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(since).count());
-}
-
 vmm::ClockPolicy clock_of(ClockPolicy policy) {
   return policy == ClockPolicy::kFreeze ? vmm::ClockPolicy::kFreeze : vmm::ClockPolicy::kCatchUp;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -20,6 +21,12 @@ enum class PowerState : std::uint8_t {
   kSaved,   ///< off, but the next start resumes the memory of the snapshot that was applied
   kStopping,
 };
+
+/// "off", "running" and so on, as people and records have it.
+std::string_view word_for(PowerState state);
+
+/// Microseconds since 1970: the unit of all times below.
+std::uint64_t unix_us_now();
 
 enum class SnapshotKind : std::uint8_t {
   kFull,  ///< memory, devices and disks
