@@ -111,7 +111,7 @@ Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
   }
   pipe.writer.reset();
   const std::string report = read_report(pipe.reader);
-  const Status status = understand(report, log_path);
+  Status status = understand(report, log_path);
   if (!status) ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
   return status;
 }

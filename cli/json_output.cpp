@@ -49,7 +49,7 @@ ordered_json last_run_json(const VmView& view) {
 
 }  // namespace
 
-std::string json_record(ordered_json members) {
+std::string json_record(const ordered_json& members) {
   ordered_json record = {{"schema", kJsonSchema}};
   record.update(members);
   return record.dump(2, ' ', false, ordered_json::error_handler_t::replace) + '\n';

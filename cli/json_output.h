@@ -14,7 +14,7 @@ inline constexpr int kJsonSchema = 1;
 
 /// `members` with "schema" in front, as text with a line end. Bytes that are not UTF-8 are
 /// replaced.
-std::string json_record(nlohmann::ordered_json members);
+std::string json_record(const nlohmann::ordered_json& members);
 
 nlohmann::ordered_json machine_json(const VmView& view);
 nlohmann::ordered_json snapshot_json(const snapshot::SnapshotInfo& snapshot);

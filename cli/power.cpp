@@ -83,7 +83,7 @@ Status kill_machine(const std::string& name) {
   if (!session) return fail(session.error());
   if (!*session && is_saved) session = TRY(VmSession::open(name));
   if (!*session || (!is_saved && !is_on((*session)->info().state))) return fail(is_off_error(name));
-  const Status off = (*session)->client().power_off();
+  Status off = (*session)->client().power_off();
   if (!off && off.error().kind() != ErrorKind::kIo) return off;
   if (!off) TRY(wait_until_released(directory));  // one in the foreground goes with its guest
   wait_for_record(directory, false);
