@@ -94,7 +94,7 @@ base::Status SnapshotCreation::name_in_present(const std::vector<DiskChain>& cha
 base::Result<std::vector<devices::PreparedOverlay>> SnapshotCreation::prepare_overlays(
     vmm::Machine& machine) {
   std::vector<devices::PreparedOverlay> overlays;
-  const auto disks = machine.disks();
+  const auto& disks = machine.disks();
   for (std::size_t i = 0; i < disks.size(); ++i) {
     if (next_[i].read_only) continue;
     overlays.push_back(TRY(disks[i].disk->prepare_overlay(next_[i].layers.back().path)));
@@ -132,7 +132,7 @@ base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Mach
     manifest_.info.created_unix_us = unix_us_now();
     if (capture_) TRY(capture_->capture(machine.ram(rest.paused()).regions(), observer_));
     auto overlay = overlays.begin();
-    const auto disks = machine.disks();
+    const auto& disks = machine.disks();
     for (std::size_t i = 0; i < disks.size(); ++i) {
       if (!next_[i].read_only) disks[i].disk->switch_to(std::move(*overlay++));
     }
@@ -143,7 +143,7 @@ base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Mach
 }
 
 base::Status SnapshotCreation::seal(vmm::Machine& machine) {
-  const auto disks = machine.disks();
+  const auto& disks = machine.disks();
   for (std::size_t i = 0; i < disks.size(); ++i) {
     if (!next_[i].read_only) TRY(disks[i].disk->seal_frozen());
   }
