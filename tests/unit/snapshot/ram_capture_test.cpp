@@ -197,7 +197,7 @@ TEST_CASE_METHOD(Capture, "fork: nobody who waits for any child finds ours, nor 
 TEST_CASE_METHOD(Capture, "fork: locks that other threads hold do not stop the child") {
   // It has no thread that would let them go (T33): an allocation in it would wait for ever.
   const auto level = GENERATE(std::optional<int>(), std::optional<int>(1));
-  REQUIRE(::mallopt(M_ARENA_MAX, 1) == 1);  // one lock for all
+  static_cast<void>(::mallopt(M_ARENA_MAX, 1));  // one lock for all; a sanitizer's has none
   const PlainRam small(32, 32);
   small.fill();
   std::atomic<bool> stop{false};
