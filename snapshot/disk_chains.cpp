@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "snapshot/capture_support.h"
 #include "snapshot/uuid.h"
 
 namespace stasis::snapshot {
@@ -37,11 +38,6 @@ DiskChain configured_chain(const vmm::DiskConfig& disk, std::size_t index) {
   return chain;
 }
 
-std::uint64_t mtime_ns(const struct stat& status) {
-  return static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
-}
-
 /// What can be said of a file that is not written any more.
 base::Result<DiskLayer> describe_layer(const VmDirectory& directory, const ImageLayer& layer) {
   struct stat status {};
@@ -49,7 +45,7 @@ base::Result<DiskLayer> describe_layer(const VmDirectory& directory, const Image
     return base::fail(base::errno_error(fmt::format("disk layer \"{}\"", layer.path)));
   }
   DiskLayer described{.path = relative(directory, layer.path),
-                      .format = layer.format == ImageFormat::kQcow2 ? "qcow2" : "raw",
+                      .format = devices::name_of(layer.format),
                       .size_bytes = static_cast<std::uint64_t>(status.st_size),
                       .mtime_ns = mtime_ns(status),
                       .uuid = {}};

@@ -5,8 +5,6 @@
 #include <array>
 #include <utility>
 
-#include "base/log.h"
-
 namespace stasis::snapshot {
 
 using vmm::Ending;

@@ -7,7 +7,6 @@
 #include <ctime>
 #include <utility>
 
-#include "base/log.h"
 #include "snapshot/names.h"
 #include "snapshot/state_file.h"
 #include "snapshot/uuid.h"
