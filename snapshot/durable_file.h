@@ -15,6 +15,12 @@ namespace stasis::snapshot {
 base::Status replace_durably(const base::Fd& folder, const std::string& name,
                              std::string_view text);
 
+/// The same in two steps. The first leaves what is there as it is and does the larger part of the
+/// work, into "NAME.new"; the second puts it in place. `synced`: against a loss of power, too.
+base::Status prepare_replacement(const base::Fd& folder, const std::string& name,
+                                 std::string_view text, bool synced);
+base::Status put_in_place(const base::Fd& folder, const std::string& name, bool synced);
+
 /// The content of file `name` in `folder`, of `limit` bytes at most; kCorrupt when it is longer or
 /// no regular file, kNotFound when it is missing. A symbolic link is not followed.
 base::Result<std::string> read_small_file(const base::Fd& folder, const std::string& name,

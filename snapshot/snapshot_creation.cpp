@@ -61,11 +61,11 @@ base::Status SnapshotCreation::prepare() {
   info.notes = options_.notes;
   info.kind = options_.kind;
   info.capture.engine = "none";
-  const Present present = wiring_.keeper.present();
-  info.parent = present.current;
+  before_ = wiring_.book.now();
+  info.parent = before_.current;
   manifest_.vm_id = wiring_.config.id;
   manifest_.config_json = TRY(json_text(machine_to_json(wiring_.config.machine)));
-  frozen_ = TRY(present_chains(wiring_.directory, wiring_.config.machine, present));
+  frozen_ = TRY(present_chains(wiring_.directory, wiring_.config.machine, before_));
   next_ = TRY(with_overlays(wiring_.directory, frozen_));
   return {};
 }
@@ -83,11 +83,14 @@ base::Status SnapshotCreation::take(MachineRunner::Session& session,
   return take_running(session, *session.machine());
 }
 
-/// `chains` become what the machine writes to, durably.
-base::Status SnapshotCreation::name_in_present(const std::vector<DiskChain>& chains) {
-  Present present = wiring_.keeper.present();
-  present.disks = to_present(wiring_.directory, chains);
-  return wiring_.keeper.set_present(present);
+/// The overlays become what the machine writes to, and the snapshot what it descends from, should
+/// it come to be.
+base::Status SnapshotCreation::name_in_present() {
+  Present present = before_;
+  present.disks = to_present(wiring_.directory, next_);
+  present.previous = present.current;
+  present.current = manifest_.info.id;
+  return wiring_.book.write(present);
 }
 
 base::Result<std::vector<devices::PreparedOverlay>> SnapshotCreation::prepare_overlays(
@@ -104,26 +107,23 @@ base::Result<std::vector<devices::PreparedOverlay>> SnapshotCreation::prepare_ov
 base::Status SnapshotCreation::take_running(MachineRunner::Session& session,
                                             vmm::Machine& machine) {
   auto overlays = TRY(prepare_overlays(machine));
-  TRY(name_in_present(next_));
-  auto frozen = freeze(session, machine, std::move(overlays));
-  if (!frozen) {
-    TRY(name_in_present(frozen_));
-    remove_overlays();
-    return frozen;
-  }
-  return seal(machine);
+  auto frozen = name_in_present();
+  if (frozen) frozen = freeze(session, machine, overlays);
+  if (frozen) return seal(machine);
+  take_back(overlays);
+  return frozen;
 }
 
-/// The overlays of an instant that did not come.
-void SnapshotCreation::remove_overlays() {
-  for (const auto& chain : next_) {
-    if (!chain.read_only) ::unlink(chain.layers.back().path.c_str());
-  }
+/// The instant did not come: the old files are written to on.
+void SnapshotCreation::take_back(std::vector<devices::PreparedOverlay>& overlays) {
+  wiring_.book.hold(before_);
+  if (wiring_.book.settle()) return;  // nobody names the overlays, which remove themselves
+  for (auto& overlay : overlays) overlay.keep();
 }
 
 /// The instant. Nothing in here writes to a disk, unless the engine is stop-and-copy.
 base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Machine& machine,
-                                      std::vector<devices::PreparedOverlay> overlays) {
+                                      std::vector<devices::PreparedOverlay>& overlays) {
   const auto asked = Clock::now();
   {
     const auto rest = TRY(session.rest());
@@ -152,16 +152,16 @@ base::Status SnapshotCreation::seal(vmm::Machine& machine) {
 /// A machine that is off: its disks' files rest, and of memory there is at most what a snapshot
 /// holds that was applied.
 base::Status SnapshotCreation::take_off(const PendingSnapshot& pending) {
-  const Present present = wiring_.keeper.present();
   for (std::size_t i = 0; i < next_.size(); ++i) {
     if (next_[i].read_only) continue;
     TRY(sync_file(frozen_[i].layers.back().path));
     TRY(devices::create_overlay(next_[i].layers.back().path, frozen_[i].layers));
   }
-  TRY(name_in_present(next_));
+  TRY(name_in_present());
   manifest_.info.created_unix_us = unix_us_now();
-  if (wants_memory() && !present.saved_from.empty())
-    return link_memory(pending, present.saved_from);
+  if (wants_memory() && !before_.saved_from.empty()) {
+    return link_memory(pending, before_.saved_from);
+  }
   return {};
 }
 
@@ -210,9 +210,17 @@ base::Status SnapshotCreation::finish(PendingSnapshot& pending) {
   set_total();  // what the manifest can know of it
   TRY(pending.commit(manifest_));
   set_total();
-  Present present = wiring_.keeper.present();
+  note_commit();
+  return {};
+}
+
+/// There is nothing to do, unless another change of the present came in between.
+void SnapshotCreation::note_commit() {
+  Present present = wiring_.book.now();
+  if (present.current == manifest_.info.id) return;
   present.current = manifest_.info.id;
-  return wiring_.keeper.set_present(present);
+  wiring_.book.hold(present);
+  wiring_.book.settle();
 }
 
 }  // namespace stasis::snapshot

@@ -7,25 +7,19 @@
 
 #include "snapshot/disk_chains.h"
 #include "snapshot/machine_runner.h"
+#include "snapshot/present_book.h"
 #include "snapshot/ram_capture.h"
 #include "snapshot/snapshot_store.h"
 #include "vmm/machine_state.h"
 
 namespace stasis::snapshot {
 
-/// Where the present of a machine is kept; a change is durable when the call returns.
-class PresentKeeper {
- public:
-  virtual ~PresentKeeper() = default;
-  virtual Present present() const = 0;
-  virtual base::Status set_present(const Present& present) = 0;
-};
-
 /// The making of one snapshot: prepared, taken at one instant, made durable.
 ///
 /// Order, so that a kill at any moment loses nothing: the overlays exist, then the machine's
-/// present names them, then the instant; from there on they are what is written to, whether or not
-/// the snapshot comes to be. Threads: one.
+/// present names them and the snapshot to come, then the instant; from there on they are what is
+/// written to, whether or not the snapshot comes to be. It does in one step, which makes it what
+/// now descends from, too. Threads: one.
 class SnapshotCreation {
  public:
   struct Wiring {
@@ -33,7 +27,7 @@ class SnapshotCreation {
     const VmConfig& config;
     const SnapshotStore& store;
     MachineRunner& runner;
-    PresentKeeper& keeper;
+    PresentBook& book;
   };
 
   SnapshotCreation(Wiring wiring, CreateOptions options, WorkObserver& observer)
@@ -50,15 +44,16 @@ class SnapshotCreation {
   base::Status take_running(MachineRunner::Session& session, vmm::Machine& machine);
   base::Status take_off(const PendingSnapshot& pending);
   base::Status freeze(MachineRunner::Session& session, vmm::Machine& machine,
-                      std::vector<devices::PreparedOverlay> overlays);
+                      std::vector<devices::PreparedOverlay>& overlays);
   base::Result<std::vector<devices::PreparedOverlay>> prepare_overlays(vmm::Machine& machine);
-  void remove_overlays();
+  void take_back(std::vector<devices::PreparedOverlay>& overlays);
   void set_total();
   base::Status seal(vmm::Machine& machine);
   base::Status finish(PendingSnapshot& pending);
   base::Status write_state(const PendingSnapshot& pending);
   base::Status link_memory(const PendingSnapshot& pending, const std::string& from);
-  base::Status name_in_present(const std::vector<DiskChain>& chains);
+  base::Status name_in_present();
+  void note_commit();
   bool wants_memory() const { return options_.kind == SnapshotKind::kFull; }
 
   const Wiring wiring_;
@@ -66,6 +61,7 @@ class SnapshotCreation {
   WorkObserver& observer_;
   const Clock::time_point started_ = Clock::now();
   Manifest manifest_;
+  Present before_;
   std::vector<DiskChain> frozen_;        // the disks at the instant
   std::vector<DiskChain> next_;          // the same with the overlays
   std::unique_ptr<RamCapture> capture_;  // null without memory

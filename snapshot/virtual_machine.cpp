@@ -54,6 +54,11 @@ base::Status create_overlays(const std::vector<DiskChain>& chains) {
   return {};
 }
 
+bool has_writable(const std::vector<DiskChain>& chains) {
+  return std::any_of(chains.begin(), chains.end(),
+                     [](const DiskChain& chain) { return !chain.read_only; });
+}
+
 void remove_tops(const std::vector<DiskChain>& chains) {
   for (const auto& chain : chains) {
     if (!chain.read_only) ::unlink(chain.layers.back().path.c_str());
@@ -75,12 +80,7 @@ base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory d
 }
 
 base::Status VirtualMachine::begin() {
-  Present present = TRY(directory_.present());
-  // A kill between the removal of a snapshot and that of its name leaves the name.
-  const auto is_gone = [&](const std::string& id) { return !id.empty() && !store_.load(id); };
-  if (is_gone(present.current)) present.current.clear();
-  if (is_gone(present.last_applied)) present.last_applied.clear();
-  facts_.with([&](Facts& facts) { facts.present = present; });
+  book_ = TRY(PresentBook::open(directory_));
   MachineRunner::Wiring wiring{io_.input, nullptr, [this](const Ending& ending) { ended(ending); }};
   if (config_.restart_on_reboot) wiring.reboot = [this] { return boot(); };
   runner_ = TRY(MachineRunner::create(std::move(wiring)));
@@ -103,14 +103,13 @@ std::optional<Ending> VirtualMachine::last_ending() const {
   return facts_.with([](const Facts& facts) { return facts.ending; });
 }
 
-Present VirtualMachine::present() const {
-  return facts_.with([](const Facts& facts) { return facts.present; });
-}
-
-base::Status VirtualMachine::set_present(const Present& present) {
-  TRY(directory_.save_present(present));
-  facts_.with([&](Facts& facts) { facts.present = present; });
-  return {};
+/// The one that begins with a snapshot; its disks are written to by way of new overlays.
+Present VirtualMachine::present_from(const std::string& snapshot,
+                                     const std::vector<DiskChain>& chains) const {
+  Present present;
+  present.disks = to_present(directory_, chains);
+  present.current = present.last_applied = snapshot;
+  return present;
 }
 
 base::Result<std::vector<Manifest>> VirtualMachine::manifests() const {
@@ -121,10 +120,16 @@ base::Result<std::vector<Manifest>> VirtualMachine::manifests() const {
   return std::move(list.snapshots);
 }
 
-base::Status VirtualMachine::remove_unused_layers_of(const Present& present) {
+base::Status VirtualMachine::remove_unused_layers_of_present() {
+  if (!book_->settle()) return {};  // the file may name others
   const auto list = TRY(store_.list());
   if (!list.broken.empty()) return {};  // who knows which layers those need
-  return remove_unused_layers(directory_, present, list.snapshots);
+  return remove_unused_layers(directory_, present(), list.snapshots);
+}
+
+/// Removes the overlays of a present that did not come to be, unless the file may name them.
+void VirtualMachine::give_up(const std::vector<DiskChain>& chains) {
+  if (book_->settle()) remove_tops(chains);
 }
 
 base::Result<vmm::MachineConfig> VirtualMachine::present_config() const {
@@ -136,15 +141,14 @@ VmInfo VirtualMachine::info() const {
   info.id = config_.id;
   info.config = config_.machine;
   info.created_unix_us = config_.created_unix_us;
+  const Present now = present();
+  info.current = now.current;
+  info.last_applied = now.last_applied;
   info.state = runner_->state();
+  if (info.state == PowerState::kOff && !now.saved_from.empty()) info.state = PowerState::kSaved;
   facts_.with([&](const Facts& facts) {
     info.started_unix_us = facts.started_unix_us;
-    info.current = facts.present.current;
-    info.last_applied = facts.present.last_applied;
     if (facts.ending) info.last_ending = facts.ending->detail;
-    if (info.state == PowerState::kOff && !facts.present.saved_from.empty()) {
-      info.state = PowerState::kSaved;
-    }
   });
   return info;
 }
@@ -165,18 +169,7 @@ base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& 
   if (!options.name.empty()) TRY(check_snapshot_name(options.name));
   const auto work =
       TRY(work_.take(fmt::format("creating snapshot \"{}\"", options.name), observer));
-  class Keeper final : public PresentKeeper {
-   public:
-    explicit Keeper(VirtualMachine& owner) : owner_(owner) {}
-    Present present() const override { return owner_.present(); }
-    base::Status set_present(const Present& present) override {
-      return owner_.set_present(present);
-    }
-
-   private:
-    VirtualMachine& owner_;
-  } keeper(*this);
-  return SnapshotCreation({directory_, config_, store_, *runner_, keeper}, options, *work).run();
+  return SnapshotCreation({directory_, config_, store_, *runner_, *book_}, options, *work).run();
 }
 
 // --- starting and stopping -----------------------------------------------------------------------
@@ -228,7 +221,10 @@ base::Status VirtualMachine::resume_saved(MachineRunner::Session& session, const
   auto machine = TRY(restore(snapshot, chains, options));
   Present next = now;
   next.saved_from.clear();
-  TRY(set_present(next));
+  if (auto written = book_->write(next); !written) {
+    book_->settle();
+    return written;
+  }
   launch(session, std::move(machine));
   return {};
 }
@@ -244,29 +240,33 @@ base::Status VirtualMachine::start_from(const std::string& id, const ApplyOption
   const OpenSnapshot snapshot = TRY(open_own(id));
   const auto chains =
       TRY(with_overlays(directory_, TRY(proven_chains(directory_, snapshot.manifest.disks))));
-  const Present before = present();
-  // The present becomes durable while the machine is made; both have to be there before it runs.
-  std::future<base::Status> named = std::async(std::launch::async, [&] {
-    return set_present({to_present(directory_, chains), id, id, {}});
-  });
+  auto started = start_on(session, snapshot, chains, options);
+  if (!started) give_up(chains);
+  return started;
+}
+
+/// The new present is prepared while the machine is made, and true in one step when it is there.
+base::Status VirtualMachine::start_on(MachineRunner::Session& session, const OpenSnapshot& snapshot,
+                                      const std::vector<DiskChain>& chains,
+                                      const ApplyOptions& options) {
+  const Present next = present_from(snapshot.manifest.info.id, chains);
+  // Without a disk that is written to, a loss of power leaves nothing that the old present lacks.
+  const bool is_worth_syncing = has_writable(chains);
+  TRY(create_overlays(chains));
+  std::future<base::Status> prepared =
+      std::async(std::launch::async, [&] { return book_->prepare(next, is_worth_syncing); });
   auto machine = make_from(snapshot, chains, options);
-  auto saved = named.get();
-  if (machine && saved) {
-    launch(session, std::move(*machine));
-    return {};
-  }
-  const auto error = machine ? saved.error() : machine.error();
-  machine = base::fail(error);  // it has the overlays open
-  TRY(set_present(before));
-  remove_tops(chains);
-  return base::fail(error);
+  TRY(prepared.get());
+  if (!machine) return base::fail(machine.error());
+  TRY(book_->write_prepared(next, is_worth_syncing));
+  launch(session, std::move(*machine));
+  return {};
 }
 
 /// The machine as the snapshot has it, at rest: with its memory, or about to boot.
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::make_from(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
-  TRY(create_overlays(chains));
   if (snapshot.manifest.info.has_memory) return restore(snapshot, chains, options);
   return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console});
 }
@@ -316,7 +316,7 @@ base::Status VirtualMachine::power_off() {
     Present next = present();
     if (next.saved_from.empty()) return {};
     next.saved_from.clear();  // a saved machine's memory is what there is to switch off
-    return set_present(next);
+    return book_->write(next);
   }
   session.end({Ending::Kind::kStopped, "switched off"});
   return {};
@@ -345,18 +345,18 @@ base::Status VirtualMachine::apply_snapshot(const std::string& id, const ApplyOp
   chains = TRY(with_overlays(directory_, std::move(chains)));
   auto session = runner_->session();
   auto created = create_overlays(chains);
-  Present next{to_present(directory_, chains), id, id, {}};
+  Present next = present_from(id, chains);
   if (created) {
     created = session.machine() == nullptr
                   ? apply_off(snapshot, std::move(next), chains, options)
                   : apply_running(session, snapshot, next, chains, options);
   }
   if (!created) {
-    remove_tops(chains);
+    give_up(chains);
     return created;
   }
   base::signal_eventfd(changed_);
-  return remove_unused_layers_of(present());
+  return remove_unused_layers_of_present();
 }
 
 base::Status VirtualMachine::apply_off(const OpenSnapshot& snapshot, Present next,
@@ -367,7 +367,7 @@ base::Status VirtualMachine::apply_off(const OpenSnapshot& snapshot, Present nex
     TRY(restore(snapshot, chains, options));
     next.saved_from = snapshot.manifest.info.id;
   }
-  TRY(set_present(next));
+  TRY(book_->write(next));
   facts_.with([&](Facts& facts) { facts.resume_options = options; });
   return {};
 }
@@ -378,7 +378,7 @@ base::Status VirtualMachine::apply_running(MachineRunner::Session& session,
                                            const std::vector<DiskChain>& chains,
                                            const ApplyOptions& options) {
   if (!snapshot.manifest.info.has_memory) {
-    TRY(set_present(next));
+    TRY(book_->write(next));
     session.end({Ending::Kind::kStopped, "switched off to apply a snapshot without memory"});
     return {};
   }
@@ -389,7 +389,7 @@ base::Status VirtualMachine::apply_running(MachineRunner::Session& session,
     session.machine()->release_ports(rest.paused());  // the new one wants them
     auto built = restore(snapshot, chains, options);
     if (built) {
-      if (auto saved = set_present(next); !saved) built = base::fail(saved.error());
+      if (auto saved = book_->write(next); !saved) built = base::fail(saved.error());
     }
     if (!built) {
       const auto claimed = session.machine()->claim_ports(rest.paused());
@@ -424,9 +424,10 @@ base::Status VirtualMachine::destroy(const std::vector<std::string>& ids) {
     TRY(store_.remove(id));
     if (now.current == id) now.current = manifest ? manifest->info.parent : "";
     if (now.last_applied == id) now.last_applied.clear();
-    TRY(set_present(now));
+    book_->hold(now);
+    book_->settle();  // else the name is without a snapshot, and passed over
   }
-  return remove_unused_layers_of(now);
+  return remove_unused_layers_of_present();
 }
 
 base::Status VirtualMachine::destroy_snapshot_tree(const std::string& id) {

@@ -9,6 +9,7 @@
 #include "base/guarded.h"
 #include "snapshot/disk_chains.h"
 #include "snapshot/machine_runner.h"
+#include "snapshot/present_book.h"
 #include "snapshot/snapshot_store.h"
 #include "snapshot/vm_control.h"
 #include "snapshot/vm_directory.h"
@@ -66,7 +67,6 @@ class VirtualMachine final : public VmControl {
  private:
   /// What `info` tells besides the runner's state.
   struct Facts {
-    Present present;
     std::uint64_t started_unix_us = 0;
     std::optional<vmm::Ending> ending;
     ApplyOptions resume_options;  // for a saved machine's next start
@@ -82,10 +82,11 @@ class VirtualMachine final : public VmControl {
         changed_(std::move(changed)) {}
 
   base::Status begin();
-  Present present() const;
-  base::Status set_present(const Present& present);
+  Present present() const { return book_->now(); }
+  Present present_from(const std::string& snapshot, const std::vector<DiskChain>& chains) const;
   base::Result<std::vector<Manifest>> manifests() const;
-  base::Status remove_unused_layers_of(const Present& present);
+  base::Status remove_unused_layers_of_present();
+  void give_up(const std::vector<DiskChain>& chains);
   base::Result<vmm::MachineConfig> present_config() const;
 
   base::Result<std::unique_ptr<vmm::Machine>> boot() const;
@@ -95,6 +96,8 @@ class VirtualMachine final : public VmControl {
   base::Result<std::unique_ptr<vmm::Machine>> make_from(const OpenSnapshot& snapshot,
                                                         const std::vector<DiskChain>& chains,
                                                         const ApplyOptions& options) const;
+  base::Status start_on(MachineRunner::Session& session, const OpenSnapshot& snapshot,
+                        const std::vector<DiskChain>& chains, const ApplyOptions& options);
   base::Result<OpenSnapshot> open_own(const std::string& id) const;
   base::Status start_in(MachineRunner::Session& session);
   base::Status resume_in(MachineRunner::Session& session);
@@ -116,6 +119,7 @@ class VirtualMachine final : public VmControl {
   const SnapshotStore store_;
   const base::Fd changed_;
   WorkSlot work_;
+  std::optional<PresentBook> book_;  // not before `begin`
   base::Guarded<Facts> facts_;
   std::unique_ptr<MachineRunner> runner_;  // last: its thread uses the rest
 };

@@ -280,7 +280,33 @@ Result<VmConfig> VmDirectory::config() const {
 Result<Present> VmDirectory::present() const {
   auto text = read_small_file(folder_, "current.json", kMaxPresent);
   if (!text && text.error().kind() == ErrorKind::kNotFound) return Present{};
-  return of_machine(name_, std::move(text).and_then(decode_present));
+  return of_machine(name_, std::move(text).and_then(decode_present)).map([this](Present present) {
+    return settled(std::move(present));
+  });
+}
+
+Present VmDirectory::settled(Present present) const {
+  const auto keep_if_there = [this](std::string& id) {
+    const std::string path = "snapshots/" + id;
+    if (::faccessat(folder_.get(), path.c_str(), F_OK, 0) != 0) id.clear();
+  };
+  keep_if_there(present.current);
+  if (present.current.empty()) {
+    present.current = present.previous;
+    keep_if_there(present.current);
+  }
+  present.previous.clear();
+  keep_if_there(present.last_applied);
+  return present;
+}
+
+Status VmDirectory::prepare_present(const Present& present, bool synced) const {
+  const auto text = TRY(encode_present(present));
+  return of_machine(name_, prepare_replacement(folder_, "current.json", text, synced));
+}
+
+Status VmDirectory::save_prepared_present(bool synced) const {
+  return of_machine(name_, put_in_place(folder_, "current.json", synced));
 }
 
 Status VmDirectory::save_present(const Present& present) const {

@@ -74,9 +74,17 @@ class VmDirectory {
 
   base::Result<VmConfig> config() const;
 
-  /// A machine without the file has the Present{} of one without snapshots.
+  /// A machine without the file has the Present{} of one without snapshots. Settled.
   base::Result<Present> present() const;
   base::Status save_present(const Present& present) const;
+
+  /// `present` with the snapshot that now descends from as `current`, and names of snapshots that
+  /// are not there left out: one that was never completed, or one whose removal came first.
+  Present settled(Present present) const;
+
+  /// `save_present` in two steps: see `prepare_replacement`.
+  base::Status prepare_present(const Present& present, bool synced) const;
+  base::Status save_prepared_present(bool synced) const;
 
   /// Nothing when it never ran. A record without an end is a run that goes on (somebody holds the
   /// lock) or that crashed.

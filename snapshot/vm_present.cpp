@@ -52,7 +52,7 @@ Result<std::string> read_snapshot_id(JsonReader& reader, const char* name) {
 }  // namespace
 
 Result<std::string> encode_present(const Present& present) {
-  const auto& [disks, current, last_applied, saved_from] = present;
+  const auto& [disks, current, last_applied, saved_from, previous] = present;
   json list = json::array();
   for (const auto& [id, layers] : disks) {
     list.push_back({{"id", id}, {"layers", layers_to_json(layers)}});
@@ -61,7 +61,8 @@ Result<std::string> encode_present(const Present& present) {
                     {"disks", std::move(list)},
                     {"current", current},
                     {"last_applied", last_applied},
-                    {"saved_from", saved_from}});
+                    {"saved_from", saved_from},
+                    {"previous", previous}});
 }
 
 Result<Present> decode_present(std::string_view text) {
@@ -74,6 +75,7 @@ Result<Present> decode_present(std::string_view text) {
   present.current = TRY(read_snapshot_id(reader, "current"));
   present.last_applied = TRY(read_snapshot_id(reader, "last_applied"));
   present.saved_from = TRY(read_snapshot_id(reader, "saved_from"));
+  present.previous = TRY(read_snapshot_id(reader, "previous"));
   TRY(reader.finish());
   return present;
 }

@@ -33,6 +33,9 @@ struct Present {
   std::string current;             ///< snapshot that "now" descends from; empty: none
   std::string last_applied;        ///< snapshot; empty: none
   std::string saved_from;  ///< snapshot whose memory the next start resumes; empty: it boots
+  std::string
+      previous;  ///< takes the place of `current` where that snapshot is not there: it is named
+                 ///< before the one step that completes it, so that no second one is needed
 
   bool operator==(const Present&) const = default;
 };

@@ -130,6 +130,7 @@ TEST_CASE("the present is kept, and absent for a machine without snapshots") {
                     {{"/images/root.img", PresentLayer::Format::kRaw},
                      {"disks/a.qcow2", PresentLayer::Format::kQcow2}}}};
   present.current = present.saved_from = small("x").id;
+  fs::create_directory(made->first.snapshots_path() + "/" + present.current);
   REQUIRE(made->first.save_present(present));
   CHECK(*made->first.present() == present);
 }
