@@ -13,13 +13,12 @@
 #include <utility>
 
 #include "base/log.h"
+#include "devices/block/zeroes.h"
 
 namespace stasis::devices {
 namespace {
 
-constexpr std::size_t kZeroBytes = 64 << 10;
 constexpr unsigned kZeroBuffers = 16;  // so one write of zeroes is at most 1 MiB
-alignas(4096) constexpr std::array<std::byte, kZeroBytes> kZeroes{};
 
 /// Ways to make a range read as zero, from cheap to certain.
 enum class Zeroing : std::uint8_t { kPunchHole, kZeroRange, kWrite };
@@ -187,7 +186,7 @@ void FileIo::fill_zero_write(Operation& operation) {
     if (left == 0) break;
     // A write only reads its buffers, whatever the type of iov_base says.
     buffer.iov_base = const_cast<std::byte*>(kZeroes.data());
-    buffer.iov_len = std::min<std::uint64_t>(left, kZeroBytes);
+    buffer.iov_len = std::min<std::uint64_t>(left, kZeroes.size());
     left -= buffer.iov_len;
     ++operation.buffer_count;
   }

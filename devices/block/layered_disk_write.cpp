@@ -4,6 +4,7 @@
 
 #include "devices/block/layered_disk.h"
 #include "devices/block/layered_disk_parts.h"
+#include "devices/block/zeroes.h"
 
 // How the top layer changes. Clusters that it lacks are written whole, with what lies around the
 // new data copied from below; only then the table in memory says that they are there. Meanwhile
@@ -18,13 +19,11 @@ using Kind = Qcow2Cluster::Kind;
 using Place = ClusterIndex::Place;
 
 constexpr std::uint64_t kMaxRunBytes = 4 << 20;  // of new clusters in one write
-constexpr std::size_t kZeroBytes = 64 << 10;
-alignas(4096) constexpr std::array<std::byte, kZeroBytes> kZeroes{};
 
 std::vector<iovec> zero_buffers(std::uint64_t size) {
   std::vector<iovec> buffers;
   while (size > 0) {
-    const auto part = std::min<std::uint64_t>(size, kZeroBytes);
+    const auto part = std::min<std::uint64_t>(size, kZeroes.size());
     // A write only reads its buffers, whatever the type of iov_base says.
     buffers.push_back({const_cast<std::byte*>(kZeroes.data()), part});
     size -= part;

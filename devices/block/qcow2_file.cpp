@@ -22,7 +22,6 @@ using Kind = Qcow2Cluster::Kind;
 constexpr std::uint64_t kCopied = std::uint64_t{1} << 63;  // refcount 1: may be written in place
 constexpr std::uint64_t kCompressed = std::uint64_t{1} << 62;
 constexpr std::uint64_t kZero = 1;
-constexpr std::uint64_t kOffsetMask = 0x00FF'FFFF'FFFF'FE00;
 
 tl::unexpected<base::Error> corrupt(std::string_view what, std::uint64_t value) {
   return fail(ErrorKind::kCorrupt,
@@ -60,8 +59,8 @@ Status Qcow2File::load_l1() {
   TRY(read_bytes(fd_, header_.l1_offset, bytes));
   decode_be(bytes, l1_);
   for (std::size_t i = 0; i < l1_.size(); ++i) {
-    if ((l1_[i] & ~(kOffsetMask | kCopied)) != 0) return corrupt("an L1 entry is", l1_[i]);
-    l1_[i] &= kOffsetMask;
+    if ((l1_[i] & ~(kQcow2OffsetMask | kCopied)) != 0) return corrupt("an L1 entry is", l1_[i]);
+    l1_[i] &= kQcow2OffsetMask;
     if (l1_[i] == 0) continue;
     if (i >= header_.l1_needed())
       return corrupt("past the end of the disk is an L2 table,", l1_[i]);
@@ -98,8 +97,8 @@ Result<Qcow2Cluster> Qcow2File::decode(std::uint64_t entry) const {
                 "has compressed clusters, which are not supported; convert it with: qemu-img "
                 "convert -O qcow2 OLD NEW");
   }
-  const std::uint64_t offset = entry & kOffsetMask;
-  if ((entry & ~(kOffsetMask | kCopied | kZero)) != 0 || (entry == kCopied)) {
+  const std::uint64_t offset = entry & kQcow2OffsetMask;
+  if ((entry & ~(kQcow2OffsetMask | kCopied | kZero)) != 0 || (entry == kCopied)) {
     return corrupt("an L2 entry is", entry);
   }
   if (offset % header_.cluster_size() != 0 || offset >= std::max<std::uint64_t>(file_bytes(), 1)) {

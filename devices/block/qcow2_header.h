@@ -52,6 +52,9 @@ inline constexpr std::size_t kMaxQcow2HeaderBytes = 64 << 10;
 inline constexpr std::uint64_t kQcow2RefcountTableField = 48;
 inline constexpr std::uint64_t kQcow2AutoclearField = 88;
 
+/// The part of an entry of an L1, L2 or refcount table that is an offset in the file.
+inline constexpr std::uint64_t kQcow2OffsetMask = 0x00FF'FFFF'FFFF'FE00;
+
 /// Reads a header out of hostile bytes: the first of the file, up to `kMaxQcow2HeaderBytes`.
 /// kUnsupported names the feature and the remedy, kCorrupt what contradicts what. Errors do not
 /// name the file.

@@ -20,7 +20,6 @@ using base::Status;
 constexpr std::uint64_t kMaxClusters = std::uint64_t{1} << 31;
 constexpr std::uint64_t kGrowthBytes = 4 << 20;
 constexpr std::uint64_t kMaxTableBytes = 8 << 20;  // as QEMU's limit
-constexpr std::uint64_t kOffsetMask = 0x00FF'FFFF'FFFF'FE00;
 
 constexpr std::string_view kRepair = "repair it with: qemu-img check -r all FILE";
 
@@ -53,7 +52,7 @@ Status Qcow2Refcounts::load() {
   for (std::size_t i = 0; i < table_.size(); ++i) {
     table_[i] = load_be(bytes, i * 8, 8);
     if (table_[i] == 0) continue;
-    if ((table_[i] & ~kOffsetMask) != 0) {
+    if ((table_[i] & ~kQcow2OffsetMask) != 0) {
       return fail(ErrorKind::kCorrupt,
                   fmt::format("refcount block {} at {:#x}; {}", i, table_[i], kRepair));
     }

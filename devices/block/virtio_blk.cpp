@@ -21,17 +21,14 @@ using base::GuestAddress;
 using base::GuestMemory;
 
 constexpr std::uint16_t kQueueSize = 256;
-constexpr unsigned kRound = 2 * kQueueSize;  // requests between two looks at the loop's other work
+constexpr unsigned kRequestRound =
+    2 * kQueueSize;  // requests between two looks at the loop's other work
 constexpr std::uint32_t kMaxSegments = kQueueSize - 2;  // header and status take one each
 constexpr std::uint32_t kMaxRanges = 16;                // of one discard or write-zeroes
 constexpr std::uint32_t kMaxDiscardSectors = (1U << 30) / kSectorSize;
 // Small, because a host that can only write zeroes has to write them all before a snapshot.
 constexpr std::uint32_t kMaxZeroSectors = (64U << 20) / kSectorSize;
 constexpr std::chrono::seconds kQuiesceTime{5};
-
-constexpr std::uint64_t bit(unsigned feature) {
-  return std::uint64_t{1} << feature;
-}
 
 /// The part of `buffers` from `skip` on, `size` bytes of it.
 std::vector<VirtBuffer> part_of(const std::vector<VirtBuffer>& buffers, std::uint64_t skip,
@@ -101,11 +98,12 @@ std::uint16_t VirtioBlk::device_type() const {
 }
 
 std::uint64_t VirtioBlk::offered_features() const {
-  const std::uint64_t always = bit(VIRTIO_BLK_F_SEG_MAX) | bit(VIRTIO_BLK_F_BLK_SIZE) |
-                               bit(VIRTIO_BLK_F_FLUSH) | bit(VIRTIO_BLK_F_TOPOLOGY) |
-                               bit(VIRTIO_BLK_F_MQ);
-  if (wiring_.image.info().read_only) return always | bit(VIRTIO_BLK_F_RO);
-  return always | bit(VIRTIO_BLK_F_DISCARD) | bit(VIRTIO_BLK_F_WRITE_ZEROES);
+  const std::uint64_t always = feature_bit(VIRTIO_BLK_F_SEG_MAX) |
+                               feature_bit(VIRTIO_BLK_F_BLK_SIZE) |
+                               feature_bit(VIRTIO_BLK_F_FLUSH) |
+                               feature_bit(VIRTIO_BLK_F_TOPOLOGY) | feature_bit(VIRTIO_BLK_F_MQ);
+  if (wiring_.image.info().read_only) return always | feature_bit(VIRTIO_BLK_F_RO);
+  return always | feature_bit(VIRTIO_BLK_F_DISCARD) | feature_bit(VIRTIO_BLK_F_WRITE_ZEROES);
 }
 
 std::vector<std::uint16_t> VirtioBlk::queue_sizes() const {
@@ -180,11 +178,11 @@ void VirtioBlk::serve(unsigned queue_index) {
 /// each other change whenever they are looked at.
 bool VirtioBlk::serve_round(unsigned queue_index) {
   VirtQueue& queue = session_->queue(queue_index);
-  for (unsigned work = 0; work < kRound; ++work) {
+  for (unsigned work = 0; work < kRequestRound; ++work) {
     queue.disable_kicks();
     while (auto chain = queue.pop()) {
       begin(queue_index, std::move(*chain));
-      if (++work >= kRound) return true;
+      if (++work >= kRequestRound) return true;
     }
     if (!queue.enable_kicks()) return false;
   }
@@ -332,7 +330,7 @@ void VirtioBlk::part_done(Request& request, int error) {
 }
 
 bool VirtioBlk::needs_flush_after(const Request& request) const {
-  const bool is_write_through = (session_->features() & bit(VIRTIO_BLK_F_FLUSH)) == 0;
+  const bool is_write_through = (session_->features() & feature_bit(VIRTIO_BLK_F_FLUSH)) == 0;
   return is_write_through && request.changes_image && !request.is_flushing;
 }
 

@@ -15,7 +15,8 @@ namespace {
 
 // A request may name all of RAM many times over; drivers send a page or a few.
 constexpr std::uint64_t kMaxTransmit = 1024 * 1024;
-constexpr unsigned kRound = 256;  // receive buffers between two looks at the loop's other work
+constexpr unsigned kReceiveRound =
+    256;  // receive buffers between two looks at the loop's other work
 
 }  // namespace
 
@@ -138,14 +139,15 @@ void VirtioConsole::deliver_input() {
   };
   unsigned filled = 0;
   // kicks stay on: a console's receive buffers come back one key at a time
-  while (has_input() && filled < kRound) {
+  while (has_input() && filled < kReceiveRound) {
     const auto chain = queue.pop();
     if (!chain) break;
     queue.push(*chain, fill(*chain));
     ++filled;
   }
   session_->interrupt_if_needed(kReceiveQueue);
-  if (filled == kRound) input_arrived_.request();  // a driver may offer empty buffers for ever
+  if (filled == kReceiveRound)
+    input_arrived_.request();  // a driver may offer empty buffers for ever
   open_gate();
 }
 

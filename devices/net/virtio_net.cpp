@@ -13,10 +13,6 @@
 namespace stasis::devices {
 namespace {
 
-constexpr std::uint64_t bit(unsigned number) {
-  return std::uint64_t{1} << number;
-}
-
 constexpr std::size_t kHeader = sizeof(virtio_net_hdr_v1);
 constexpr std::size_t kVlanTag = 4;
 constexpr std::uint16_t kMaxMtu = 9000;
@@ -53,7 +49,8 @@ std::uint16_t VirtioNet::device_type() const {
 }
 
 std::uint64_t VirtioNet::offered_features() const {
-  return bit(VIRTIO_NET_F_MAC) | bit(VIRTIO_NET_F_STATUS) | bit(VIRTIO_NET_F_MTU);
+  return feature_bit(VIRTIO_NET_F_MAC) | feature_bit(VIRTIO_NET_F_STATUS) |
+         feature_bit(VIRTIO_NET_F_MTU);
 }
 
 void VirtioNet::read_config(std::uint64_t offset, std::span<std::byte> out) {

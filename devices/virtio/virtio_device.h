@@ -11,6 +11,11 @@
 
 namespace stasis::devices {
 
+/// Features are numbered; sets of them are masks.
+constexpr std::uint64_t feature_bit(unsigned number) {
+  return std::uint64_t{1} << number;
+}
+
 /// What a running device sees of its transport. Valid from `start` to `stop`.
 /// Threads: the device's event loop.
 class VirtioSession {

@@ -32,12 +32,8 @@ constexpr std::array kFields{
     Field{VIRTIO_PCI_COMMON_Q_AVAILLO, 8}, Field{VIRTIO_PCI_COMMON_Q_USEDLO, 8},
 };
 
-constexpr std::uint64_t bit(unsigned number) {
-  return std::uint64_t{1} << number;
-}
-
 // Section 6: bits 24 to 41 belong to queues and transport.
-constexpr std::uint64_t kTransportBits = bit(VIRTIO_TRANSPORT_F_END + 1) - bit(24);
+constexpr std::uint64_t kTransportBits = feature_bit(VIRTIO_TRANSPORT_F_END + 1) - feature_bit(24);
 
 base::Status check_state(const VirtioPciRegisters::Facts& facts,
                          const VirtioPciRegistersState& state) {
@@ -73,7 +69,8 @@ std::vector<VirtioPciQueueState> reset_queues(const VirtioPciRegisters::Facts& f
 }  // namespace
 
 std::uint64_t transport_features() {
-  return bit(VIRTIO_F_VERSION_1) | bit(VIRTIO_RING_F_INDIRECT_DESC) | bit(VIRTIO_RING_F_EVENT_IDX);
+  return feature_bit(VIRTIO_F_VERSION_1) | feature_bit(VIRTIO_RING_F_INDIRECT_DESC) |
+         feature_bit(VIRTIO_RING_F_EVENT_IDX);
 }
 
 std::uint64_t offered_features(std::uint64_t device_features) {
@@ -101,7 +98,7 @@ bool VirtioPciRegisters::is_driver_ok() const {
 }
 
 bool VirtioPciRegisters::event_index() const {
-  return (state_.driver_features & bit(VIRTIO_RING_F_EVENT_IDX)) != 0;
+  return (state_.driver_features & feature_bit(VIRTIO_RING_F_EVENT_IDX)) != 0;
 }
 
 std::uint64_t VirtioPciRegisters::read(IoAccess access) const {
@@ -281,7 +278,7 @@ bool VirtioPciRegisters::add_status(std::uint8_t bits) {
   const bool was_ok = is_driver_ok();
   unsigned added = bits & ~unsigned{VIRTIO_CONFIG_S_NEEDS_RESET};  // the device's own
   const bool acceptable = (state_.driver_features & ~facts_.offered_features) == 0 &&
-                          (state_.driver_features & bit(VIRTIO_F_VERSION_1)) != 0;
+                          (state_.driver_features & feature_bit(VIRTIO_F_VERSION_1)) != 0;
   // Section 2.2.2: a driver that reads FEATURES_OK back as zero knows that it was refused.
   if (!acceptable) added &= ~unsigned{VIRTIO_CONFIG_S_FEATURES_OK};
   if (((state_.status | added) & VIRTIO_CONFIG_S_FEATURES_OK) == 0) {
