@@ -6,19 +6,17 @@
 #include <array>
 #include <bit>
 
+#include "vmm/kvm/register_bit.h"
+
 namespace stasis::vmm {
 namespace {
 
 using Entry = kvm_cpuid_entry2;
 using Entries = std::vector<Entry>;
 
-constexpr std::uint32_t bit(unsigned number) {
-  return 1U << number;
-}
-
 template <typename... Numbers>
 constexpr std::uint32_t bits(Numbers... numbers) {
-  return (bit(numbers) | ...);
+  return (register_bit(numbers) | ...);
 }
 
 Entry* find(Entries& entries, std::uint32_t leaf, std::uint32_t subleaf = 0) {
@@ -44,7 +42,7 @@ constexpr std::uint32_t kAmxStates = bits(17, 18);  // XTILECFG, XTILEDATA in XC
 
 void hide_amx(Entries& entries) {
   if (Entry* features = find(entries, 7, 0)) features->edx &= ~bits(22, 24, 25);
-  if (Entry* features = find(entries, 7, 1)) features->eax &= ~bit(21);
+  if (Entry* features = find(entries, 7, 1)) features->eax &= ~register_bit(21);
   if (Entry* xsave = find(entries, 0xD, 0)) xsave->eax &= ~kAmxStates;
   std::erase_if(entries, [](const Entry& entry) {
     return entry.function == 0x1D || entry.function == 0x1E ||
@@ -53,8 +51,8 @@ void hide_amx(Entries& entries) {
 }
 
 void hide_nested_virtualization(Entries& entries) {
-  if (Entry* features = find(entries, 1)) features->ecx &= ~bit(5);            // VMX
-  if (Entry* features = find(entries, 0x8000'0001)) features->ecx &= ~bit(2);  // SVM
+  if (Entry* features = find(entries, 1)) features->ecx &= ~register_bit(5);            // VMX
+  if (Entry* features = find(entries, 0x8000'0001)) features->ecx &= ~register_bit(2);  // SVM
   remove_leaf(entries, 0x8000'000A);
 }
 
@@ -107,11 +105,12 @@ void set_basic_topology(Entries& entries, const CpuidRequest& request) {
   if (features == nullptr) return;
   features->ebx &= 0x0000'FFFF;
   features->ebx |= request.cpu << 24 | request.cpu_count << 16;
-  features->edx = request.cpu_count > 1 ? features->edx | bit(28) : features->edx & ~bit(28);
-  features->ecx |= bit(31);  // a hypervisor is present
-  features->ecx |= bit(21);  // x2APIC: KVM's local APIC has it
-  features->ecx &= ~bit(24);
-  if (request.tsc_deadline) features->ecx |= bit(24);
+  features->edx =
+      request.cpu_count > 1 ? features->edx | register_bit(28) : features->edx & ~register_bit(28);
+  features->ecx |= register_bit(31);  // a hypervisor is present
+  features->ecx |= register_bit(21);  // x2APIC: KVM's local APIC has it
+  features->ecx &= ~register_bit(24);
+  if (request.tsc_deadline) features->ecx |= register_bit(24);
 }
 
 /// Intel leaf 4 (and AMD's 0x8000'001D, same layout): who shares each cache, cores in the package.
@@ -162,7 +161,8 @@ void set_amd_topology(Entries& entries, const CpuidRequest& request) {
     ids->ecx = 0;            // one node
   }
   if (Entry* features = find(entries, 0x8000'0001)) {
-    features->ecx = request.cpu_count > 1 ? features->ecx | bit(1) : features->ecx & ~bit(1);
+    features->ecx =
+        request.cpu_count > 1 ? features->ecx | register_bit(1) : features->ecx & ~register_bit(1);
   }
 }
 

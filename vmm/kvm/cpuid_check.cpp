@@ -7,6 +7,8 @@
 #include <array>
 #include <bit>
 
+#include "vmm/kvm/register_bit.h"
+
 namespace stasis::vmm {
 namespace {
 
@@ -23,12 +25,9 @@ struct FeatureWord {
   const char* names;
 };
 
-constexpr std::uint32_t bit(unsigned number) {
-  return 1U << number;
-}
-
 // x2APIC, the deadline timer and "hypervisor" are KVM's own; OSXSAVE follows CR4.
-constexpr std::uint32_t kIgnored1Ecx = bit(21) | bit(24) | bit(27) | bit(31);
+constexpr std::uint32_t kIgnored1Ecx =
+    register_bit(21) | register_bit(24) | register_bit(27) | register_bit(31);
 
 // Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E; kernel
 // Documentation/virt/kvm/x86/cpuid.rst.
@@ -36,14 +35,14 @@ constexpr FeatureWord kFeatures[] = {
     {1, 0, "ECX", &CpuidEntry::ecx, kIgnored1Ecx,
      "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid "
      "dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave osxsave avx f16c rdrand"},
-    {1, 0, "EDX", &CpuidEntry::edx, bit(28),
+    {1, 0, "EDX", &CpuidEntry::edx, register_bit(28),
      "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts "
      "acpi mmx fxsr sse sse2 ss ht tm ia64 pbe"},
     {7, 0, "EBX", &CpuidEntry::ebx, 0,
      "fsgsbase tsc_adjust sgx bmi1 hle avx2 - smep bmi2 erms invpcid rtm cqm - mpx rdt_a avx512f "
      "avx512dq rdseed adx smap avx512ifma - clflushopt clwb intel_pt avx512pf avx512er avx512cd "
      "sha_ni avx512bw avx512vl"},
-    {7, 0, "ECX", &CpuidEntry::ecx, bit(4),
+    {7, 0, "ECX", &CpuidEntry::ecx, register_bit(4),
      "- avx512vbmi umip pku ospke waitpkg avx512_vbmi2 shstk gfni vaes vpclmulqdq avx512_vnni "
      "avx512_bitalg tme avx512_vpopcntdq - la57 - - - - - rdpid - bus_lock_detect cldemote - "
      "movdiri movdir64b enqcmd sgx_lc pks"},
@@ -61,7 +60,7 @@ constexpr FeatureWord kFeatures[] = {
     {KVM_CPUID_FEATURES, 0, "EAX", &CpuidEntry::eax, 0,
      "kvmclock nopiodelay mmu_op kvmclock2 async_pf steal_time pv_eoi pv_unhalt - pv_tlb_flush "
      "async_pf_vmexit pv_send_ipi poll_control pv_sched_yield async_pf_int"},
-    {0x8000'0001, 0, "ECX", &CpuidEntry::ecx, bit(1),
+    {0x8000'0001, 0, "ECX", &CpuidEntry::ecx, register_bit(1),
      "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop "
      "skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext perfctr_core perfctr_nb - bpext ptsc "
      "perfctr_llc mwaitx"},
