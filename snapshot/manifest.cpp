@@ -23,8 +23,8 @@ constexpr std::string_view kFormat = "stasis-snapshot";
 constexpr std::string_view kStart = "{\"digest\":\"xxh3-128:";
 constexpr std::size_t kHexDigits = 32;
 constexpr std::size_t kMaxFiles = 16;
-constexpr std::size_t kMaxDisks = 64;
-constexpr std::size_t kMaxLayers = 1024;
+constexpr std::size_t kMaxDiskRecords = 64;
+constexpr std::size_t kMaxLayerRecords = 1024;
 
 tl::unexpected<base::Error> corrupt(std::string_view what) {
   return fail(ErrorKind::kCorrupt, fmt::format("manifest: {}", what));
@@ -143,7 +143,7 @@ bool leads_out(std::string_view path) {
   return false;
 }
 
-base::Result<DiskLayer> read_layer(JsonReader in) {
+base::Result<DiskLayer> read_layer_record(JsonReader in) {
   DiskLayer layer;
   layer.path = TRY(in.text("path"));
   if (layer.path.empty() || leads_out(layer.path)) {
@@ -157,12 +157,12 @@ base::Result<DiskLayer> read_layer(JsonReader in) {
   return layer;
 }
 
-base::Result<DiskRecord> read_disk(JsonReader in) {
+base::Result<DiskRecord> read_disk_record(JsonReader in) {
   DiskRecord disk;
   disk.id = TRY(in.text("id"));
   disk.read_only = TRY(in.truth("read_only"));
-  for (auto& layer : TRY(in.objects("layers", kMaxLayers))) {
-    disk.layers.push_back(TRY(read_layer(std::move(layer))));
+  for (auto& layer : TRY(in.objects("layers", kMaxLayerRecords))) {
+    disk.layers.push_back(TRY(read_layer_record(std::move(layer))));
   }
   TRY(in.finish());
   return disk;
@@ -191,8 +191,8 @@ base::Result<Manifest> read_manifest(JsonReader& in) {
   manifest.info = TRY(read_info(in));
   manifest.vm_id = TRY(read_id(in, "vm_id", false));
   manifest.config_json = TRY(in.any("config"));
-  for (auto& disk : TRY(in.objects("disks", kMaxDisks))) {
-    manifest.disks.push_back(TRY(read_disk(std::move(disk))));
+  for (auto& disk : TRY(in.objects("disks", kMaxDiskRecords))) {
+    manifest.disks.push_back(TRY(read_disk_record(std::move(disk))));
   }
   for (auto& file : TRY(in.objects("files", kMaxFiles))) {
     manifest.files.push_back(TRY(read_file(std::move(file))));
@@ -220,10 +220,10 @@ const FileRecord* Manifest::file(std::string_view name) const {
 }
 
 base::Result<std::string> encode_manifest(const Manifest& manifest) {
-  const auto json = TRY(encode_fields(manifest));
+  const auto fields = TRY(encode_fields(manifest));
   constexpr auto kReplace =
       OrderedJson::error_handler_t::replace;  // names are checked UTF-8 anyway
-  const std::string body = json.dump(2, ' ', false, kReplace);
+  const std::string body = fields.dump(2, ' ', false, kReplace);
   const std::string rest = "\"," + body.substr(1) + "\n";  // behind the digits; "{" is in kStart
   if (rest.size() + kStart.size() + kHexDigits > kMaxManifestBytes) {
     return fail(ErrorKind::kInvalidArgument,

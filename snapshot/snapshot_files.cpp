@@ -17,7 +17,7 @@ namespace {
 using base::ErrorKind;
 using base::fail;
 
-constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
+constexpr std::size_t kReadPieceBytes = std::size_t{1} << 20;
 
 base::Status check_digest(const FileRecord& record, const Digest& found) {
   if (to_hex(found) == record.digest) return {};
@@ -89,11 +89,11 @@ base::Result<std::vector<std::byte>> read_recorded_file(const base::Fd& folder,
 base::Status verify_recorded_file(const base::Fd& folder, const FileRecord& record,
                                   VerifyProgress& progress) {
   const auto file = TRY(open_recorded_file(folder, record));
-  std::vector<std::byte> buffer(kPieceBytes);
+  std::vector<std::byte> buffer(kReadPieceBytes);
   Hasher hasher;
   for (std::uint64_t offset = 0; offset < record.size_bytes;) {
-    const auto piece =
-        std::span(buffer).first(std::min<std::uint64_t>(kPieceBytes, record.size_bytes - offset));
+    const auto piece = std::span(buffer).first(
+        std::min<std::uint64_t>(kReadPieceBytes, record.size_bytes - offset));
     TRY(read_at(file.fd, record.name, offset, piece));
     hasher.add(piece);
     TRY(progress.add(piece.size()));

@@ -33,8 +33,8 @@ constexpr std::size_t kMaxConfig = 1 << 20;
 constexpr std::size_t kMaxPresent = 8 << 20;
 constexpr std::size_t kMaxStatus = 256 << 10;
 constexpr std::size_t kMaxNote = 4096;
-constexpr std::string_view kNewPrefix = ".new-";
-constexpr std::string_view kRemovedPrefix = ".removed-";
+constexpr std::string_view kNewVmPrefix = ".new-";
+constexpr std::string_view kRemovedVmPrefix = ".removed-";
 
 std::string vms_path(const std::string& root) {
   return root + "/vms";
@@ -80,7 +80,7 @@ void sweep(const std::string& vms) {
   std::vector<std::filesystem::path> leftovers;
   for (const auto& entry : std::filesystem::directory_iterator(vms, error)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with(kNewPrefix) || name.starts_with(kRemovedPrefix)) {
+    if (name.starts_with(kNewVmPrefix) || name.starts_with(kRemovedVmPrefix)) {
       leftovers.push_back(entry.path());
     }
   }
@@ -185,7 +185,7 @@ Result<std::pair<VmDirectory, VmLock>> VmDirectory::create(const std::string& ro
   TRY(check_socket_fits(path));
   const Fd vms = TRY(claim_vms(root));
   sweep(vms_path(root));
-  const std::string hidden = std::string(kNewPrefix) + TRY(make_uuid());
+  const std::string hidden = std::string(kNewVmPrefix) + TRY(make_uuid());
   TRY(make_folder(vms, hidden.c_str()));
   Fd folder = TRY(open_folder(vms_path(root) + '/' + hidden));
   VmDirectory directory(name, path, std::move(folder));
@@ -345,7 +345,7 @@ Status VmDirectory::remove(VmLock /*lock*/) && {
   const std::string vms_folder = std::filesystem::path(path_).parent_path();
   const Fd vms = TRY(open_folder(vms_folder));
   TRY(checked(::flock(vms.get(), LOCK_EX), vms_folder));
-  const std::string hidden = std::string(kRemovedPrefix) + TRY(make_uuid());
+  const std::string hidden = std::string(kRemovedVmPrefix) + TRY(make_uuid());
   TRY(checked(::renameat(vms.get(), name_.c_str(), vms.get(), hidden.c_str()),
               fmt::format("machine \"{}\"", name_)));
   TRY(sync_folder(vms));

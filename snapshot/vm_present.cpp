@@ -11,8 +11,8 @@ using base::Result;
 using nlohmann::json;
 using Format = PresentLayer::Format;
 
-constexpr std::size_t kMaxDisks = 64;
-constexpr std::size_t kMaxLayers = 4096;
+constexpr std::size_t kMaxPresentDisks = 64;
+constexpr std::size_t kMaxPresentLayers = 4096;
 
 json layers_to_json(const std::vector<PresentLayer>& layers) {
   json list = json::array();
@@ -22,7 +22,7 @@ json layers_to_json(const std::vector<PresentLayer>& layers) {
   return list;
 }
 
-Result<PresentLayer> read_layer(JsonReader& reader) {
+Result<PresentLayer> read_present_layer(JsonReader& reader) {
   PresentLayer layer;
   layer.path = TRY(reader.text("path"));
   if (layer.path.empty()) return reader.bad("path", "empty");
@@ -32,11 +32,11 @@ Result<PresentLayer> read_layer(JsonReader& reader) {
   return layer;
 }
 
-Result<PresentDisk> read_disk(JsonReader& reader) {
+Result<PresentDisk> read_present_disk(JsonReader& reader) {
   PresentDisk disk;
   disk.id = TRY(reader.text("id", 20));
-  for (JsonReader& item : TRY(reader.objects("layers", kMaxLayers))) {
-    disk.layers.push_back(TRY(read_layer(item)));
+  for (JsonReader& item : TRY(reader.objects("layers", kMaxPresentLayers))) {
+    disk.layers.push_back(TRY(read_present_layer(item)));
   }
   if (disk.layers.empty()) return reader.bad("layers", "empty");
   TRY(reader.finish());
@@ -69,8 +69,8 @@ Result<Present> decode_present(std::string_view text) {
   JsonReader reader = TRY(JsonReader::parse(text, "current.json"));
   TRY(reader.check_schema(kPresentSchema));
   Present present;
-  for (JsonReader& item : TRY(reader.objects("disks", kMaxDisks))) {
-    present.disks.push_back(TRY(read_disk(item)));
+  for (JsonReader& item : TRY(reader.objects("disks", kMaxPresentDisks))) {
+    present.disks.push_back(TRY(read_present_disk(item)));
   }
   present.current = TRY(read_snapshot_id(reader, "current"));
   present.last_applied = TRY(read_snapshot_id(reader, "last_applied"));

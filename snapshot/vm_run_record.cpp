@@ -70,12 +70,12 @@ Result<RunRecord> decode_run_record(std::string_view text) {
 std::string crash_sentence(std::string_view note) {
   constexpr std::string_view kNoNote =
       "its process was killed (SIGKILL?) while it ran; no reason left";
-  constexpr std::size_t kMaxNote = 256;
+  constexpr std::size_t kMaxShownNote = 256;
   const auto end = std::find_if(note.begin(), note.end(),
                                 [](char letter) { return letter < ' ' || letter > '~'; });
   const std::string_view line = note.substr(0, static_cast<std::size_t>(end - note.begin()));
   if (line.empty()) return std::string(kNoNote);
-  return "its process died: " + std::string(line.substr(0, kMaxNote));
+  return "its process died: " + std::string(line.substr(0, kMaxShownNote));
 }
 
 }  // namespace stasis::snapshot
