@@ -22,4 +22,10 @@ inline tl::unexpected<Fault> refuse(const base::Error& error) {
   return tl::unexpected<Fault>(Fault{verdict_of(error.kind()), error});
 }
 
+/// The verdict on `checked`, for another kind of value.
+template <typename T>
+tl::unexpected<Fault> pass_on(const Checked<T>& checked) {
+  return tl::unexpected<Fault>(checked.error());
+}
+
 }  // namespace stasis::cimapi

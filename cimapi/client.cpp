@@ -9,6 +9,7 @@
 #include "cimapi/http_client.h"
 #include "cimapi/message.h"
 #include "cimapi/names.h"
+#include "cimapi/no_observer.h"
 #include "cimapi/setting_data.h"
 #include "cimapi/snapshot_settings.h"
 #include "cimapi/wbem_handler.h"
@@ -299,16 +300,6 @@ Status Client::apply_snapshot(const std::string& id, const snapshot::ApplyOption
            {"NewGeneration", Value::boolean(options.new_generation)}}),
       observer);
 }
-
-namespace {
-/// For what has no progress to show.
-class NoObserver final : public snapshot::WorkObserver {
- public:
-  void progressed(std::uint64_t /*done_bytes*/, std::uint64_t /*total_bytes*/) override {}
-  bool is_cancelled() const override { return false; }
-  void committing() override {}
-};
-}  // namespace
 
 Status Client::destroy_snapshot(const std::string& id) {
   NoObserver observer;

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "cimapi/no_observer.h"
 #include "cimapi/value.h"
 #include "snapshot/uuid.h"
 
@@ -59,14 +60,6 @@ JobInfo with_elapsed(JobInfo info, std::uint64_t now_us) {
   info.elapsed_us = end > info.submitted_us ? end - info.submitted_us : 0;
   return info;
 }
-
-/// Work without a job: nobody looks.
-class NoObserver final : public snapshot::WorkObserver {
- public:
-  void progressed(std::uint64_t /*done_bytes*/, std::uint64_t /*total_bytes*/) override {}
-  bool is_cancelled() const override { return false; }
-  void committing() override {}
-};
 
 }  // namespace
 

@@ -185,13 +185,13 @@ MethodAnswer get_errors(const Context& context) {
   return answer;
 }
 
-struct Entry {
+struct MethodEntry {
   std::string_view class_name;
   std::string_view method;
   Handler handler;
 };
 
-constexpr std::array<Entry, 36> kEntries = {{
+constexpr std::array<MethodEntry, 36> kMethods = {{
     {kSnapshotService, "CreateSnapshot", create_snapshot},
     {kSnapshotService, "ApplySnapshot", apply_snapshot},
     {kSnapshotService, "DestroySnapshot", destroy_snapshot},
@@ -234,10 +234,11 @@ constexpr std::array<Entry, 36> kEntries = {{
 
 CimResult<MethodAnswer> call_method(Services& services, Space space, std::string_view class_name,
                                     std::string_view method, const MethodCall& call) {
-  const auto* entry = std::find_if(kEntries.begin(), kEntries.end(), [&](const Entry& candidate) {
-    return same_name(candidate.class_name, class_name) && same_name(candidate.method, method);
-  });
-  if (entry == kEntries.end()) {
+  const auto* entry =
+      std::find_if(kMethods.begin(), kMethods.end(), [&](const MethodEntry& candidate) {
+        return same_name(candidate.class_name, class_name) && same_name(candidate.method, method);
+      });
+  if (entry == kMethods.end()) {
     return cim_fail(CimStatus::kMethodNotAvailable,
                     fmt::format("{}.{} is not available", class_name, method));
   }

@@ -11,8 +11,6 @@
 namespace stasis::cimapi {
 namespace {
 
-constexpr std::string_view kIdPrefix = "Microsoft:";
-
 struct NamedSpace {
   std::string_view name;
   Space space;
@@ -77,7 +75,7 @@ ObjectPath host_path() {
 }
 
 ObjectPath setting_data_path(const std::string& id) {
-  return {{}, kSettingData, {{"InstanceID", Value::text(std::string(kIdPrefix) + id)}}};
+  return {{}, kSettingData, {{"InstanceID", Value::text(std::string(kInstanceIdPrefix) + id)}}};
 }
 
 ObjectPath job_path(const std::string& id) {
@@ -118,12 +116,12 @@ Checked<std::string> setting_data_of(const Ref& ref, std::string_view parameter,
     return tl::unexpected<Fault>(fine.error());
   }
   std::string id = ref->key_text(ref->key("InstanceID") != nullptr ? "InstanceID" : "");
-  if (!same_name(std::string_view(id).substr(0, kIdPrefix.size()), kIdPrefix)) {
-    return refuse(
-        Verdict::kInvalidParameter,
-        fmt::format("{}: InstanceID \"{}\" does not start with \"{}\"", parameter, id, kIdPrefix));
+  if (!same_name(std::string_view(id).substr(0, kInstanceIdPrefix.size()), kInstanceIdPrefix)) {
+    return refuse(Verdict::kInvalidParameter,
+                  fmt::format("{}: InstanceID \"{}\" does not start with \"{}\"", parameter, id,
+                              kInstanceIdPrefix));
   }
-  return id.substr(kIdPrefix.size());
+  return id.substr(kInstanceIdPrefix.size());
 }
 
 }  // namespace stasis::cimapi

@@ -22,6 +22,9 @@ inline constexpr const char* kClusterName = "root/HyperVCluster/v2";
 inline constexpr const char* kInteropName = "interop";
 inline constexpr const char* kRootInteropName = "root/interop";
 
+/// What the InstanceID of each setting data begins with.
+inline constexpr std::string_view kInstanceIdPrefix = "Microsoft:";
+
 std::optional<Space> space_named(std::string_view name_space);
 
 /// Paths of our objects, without namespace.

@@ -261,12 +261,12 @@ CimResult<Content> no_query(const Operation& /*operation*/) {
   return cim_fail(CimStatus::kQueryLanguageNotSupported, "there is no query language");
 }
 
-struct Entry {
+struct OperationEntry {
   std::string_view name;
   CimResult<Content> (*perform)(const Operation&);
 };
 
-constexpr std::array<Entry, 14> kEntries = {{
+constexpr std::array<OperationEntry, 14> kOperations = {{
     {"GetClass", get_class},
     {"EnumerateClasses", enumerate_classes},
     {"EnumerateClassNames", enumerate_class_names},
@@ -287,10 +287,10 @@ constexpr std::array<Entry, 14> kEntries = {{
 
 CimResult<Content> operate(const Repository& repository, Services& services,
                            const Request& request) {
-  const auto* entry = std::find_if(kEntries.begin(), kEntries.end(), [&](const Entry& candidate) {
-    return same_name(candidate.name, request.method);
-  });
-  if (entry == kEntries.end()) {
+  const auto* entry = std::find_if(
+      kOperations.begin(), kOperations.end(),
+      [&](const OperationEntry& candidate) { return same_name(candidate.name, request.method); });
+  if (entry == kOperations.end()) {
     return cim_fail(CimStatus::kNotSupported,
                     fmt::format("{}: no such operation here", request.method));
   }

@@ -12,7 +12,7 @@ using base::ErrorKind;
 using base::fail;
 using base::Result;
 
-constexpr std::string_view kSpaces = " \n\t";
+constexpr std::string_view kWhitespace = " \n\t";
 constexpr std::string_view kPunctuation = "[](){},:;";
 constexpr std::string_view kWordEnds = " \n\t[](){},:;";
 
@@ -40,7 +40,7 @@ class Tokens {
 
  private:
   void advance() {
-    rest_.remove_prefix(std::min(rest_.find_first_not_of(kSpaces), rest_.size()));
+    rest_.remove_prefix(std::min(rest_.find_first_not_of(kWhitespace), rest_.size()));
     std::size_t length = std::min(rest_.find_first_of(kWordEnds), rest_.size());
     std::size_t skipped = 0;
     if (rest_.starts_with('"')) {

@@ -15,14 +15,14 @@ using snapshot::SnapshotInfo;
 using snapshot::SnapshotKind;
 using snapshot::VmInfo;
 
-constexpr std::string_view kIdPrefix = "Microsoft:";
 constexpr const char* kRealizedSystem = "Microsoft:Hyper-V:System:Realized";
 constexpr const char* kRealizedSnapshot = "Microsoft:Hyper-V:Snapshot:Realized";
 constexpr std::uint64_t kStandardSnapshots = 5;
 
 std::string id_of(const std::string& instance_id) {
-  return same_name(std::string_view(instance_id).substr(0, kIdPrefix.size()), kIdPrefix)
-             ? instance_id.substr(kIdPrefix.size())
+  return same_name(std::string_view(instance_id).substr(0, kInstanceIdPrefix.size()),
+                   kInstanceIdPrefix)
+             ? instance_id.substr(kInstanceIdPrefix.size())
              : instance_id;
 }
 

@@ -13,12 +13,7 @@ constexpr std::uint16_t kFullSnapshot = 2;
 constexpr std::uint16_t kDiskSnapshot = 3;
 constexpr std::uint16_t kFirstVendorType = 32'768;
 
-template <typename T>
-tl::unexpected<Fault> pass_on(const Checked<T>& checked) {
-  return tl::unexpected<Fault>(checked.error());
-}
-
-Checked<SnapshotKind> kind_of(std::uint16_t type) {
+Checked<SnapshotKind> snapshot_kind_of(std::uint16_t type) {
   if (type == kFullSnapshot) return SnapshotKind::kFull;
   if (type == kDiskSnapshot) return SnapshotKind::kDisk;
   if (type >= kFirstVendorType) {
@@ -45,7 +40,7 @@ Checked<Outcome> SnapshotService::create(const CreateSnapshotIn& in) {
     return refuse(Verdict::kInvalidParameter, "SnapshotType: is missing; use 2 (full) or 3 (disk)");
   }
   if (auto vm = work_.find_vm(in.affected_system, kSystem, Space::kV2); !vm) return pass_on(vm);
-  const auto kind = kind_of(*in.snapshot_type);
+  const auto kind = snapshot_kind_of(*in.snapshot_type);
   if (!kind) return pass_on(kind);
   const auto settings = decode_snapshot_settings(in.snapshot_settings.value_or(""));
   if (!settings) return pass_on(settings);

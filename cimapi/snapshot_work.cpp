@@ -19,11 +19,6 @@ bool is_in_memory(PowerState state) {
   return state == PowerState::kRunning || state == PowerState::kPaused;
 }
 
-template <typename T>
-tl::unexpected<Fault> pass_on(const Checked<T>& checked) {
-  return tl::unexpected<Fault>(checked.error());
-}
-
 /// What has no result but success, as work.
 base::Result<std::string> done(const base::Status& status) {
   if (!status) return base::fail(status.error());
