@@ -9,23 +9,23 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kConsoleNotes =
     "Shows the last of what the guest printed, then all that comes. Ctrl-] x detaches\n"
     "and leaves the machine running, Ctrl-] ? lists such keys. Several may be attached.\n"
     "\nExamples:\n"
     "  stasis console web1\n"
     "  echo reboot | stasis console web1\n";
 
-base::Result<Detachment> attach(const std::string& name) {
+base::Result<Detachment> attach_to_running(const std::string& name) {
   const auto directory = TRY(snapshot::VmDirectory::open(snapshot::state_root(), name));
   if (!TRY(directory.holder())) return base::fail(is_off_error(name));
   TRY(session_of_running(name));  // it listens when this has its answer
   return attach_console(name, directory.console_socket_path());
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_console(const CommandLine& line) {
   const std::string& name = vm_name(line);
-  const auto detachment = attach(name);
+  const auto detachment = attach_to_running(name);
   if (!detachment) return say_failure("console", detachment.error());
   say(fmt::format("{}: {}", name,
                   *detachment == Detachment::kByUser ? "detached; it runs on" : "is off"));
@@ -34,7 +34,7 @@ ExitCode run_verb(const CommandLine& line) {
 
 }  // namespace
 
-const Verb kConsoleVerb = {"console",  "Attaches to a machine's console.", {}, kNotes, run_verb,
-                           kVmArgument};
+const Verb kConsoleVerb = {
+    "console", "Attaches to a machine's console.", {}, kConsoleNotes, run_console, kVmArgument};
 
 }  // namespace stasis::cli

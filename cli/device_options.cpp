@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/bad_value.h"
 #include "cli/key_values.h"
 #include "cli/size_text.h"
 #include "cli/spelling.h"
@@ -20,10 +21,6 @@ using base::Status;
 using devices::ImageFormat;
 
 constexpr std::size_t kMaxIdBytes = 20;  // virtio 1.2, 5.2.6: VIRTIO_BLK_ID_BYTES
-
-tl::unexpected<Error> bad_value(std::string_view value, std::string_view reason) {
-  return fail(ErrorKind::kInvalidArgument, fmt::format("\"{}\": {}", value, reason));
-}
 
 /// The items after the first, which says what it is.
 std::vector<KeyValue> rest_of(const std::vector<KeyValue>& items) {

@@ -8,11 +8,11 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kDoctorOptions[] = {
     {"json", "", "Prints one JSON record instead of lines."},
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kDoctorNotes =
     "Each line is ok, warn (stock guests run, something is slower or missing) or\n"
     "FAIL (they do not run), with a command that helps. Ends with 0 when nothing\n"
     "fails, else with 4.\n"
@@ -32,6 +32,6 @@ ExitCode run_doctor(const CommandLine& line) {
 }  // namespace
 
 const Verb kDoctorVerb = {"doctor", "Says whether this host can run guests, and what helps.",
-                          kOptions, kNotes, run_doctor};
+                          kDoctorOptions, kDoctorNotes, run_doctor};
 
 }  // namespace stasis::cli

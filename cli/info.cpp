@@ -8,7 +8,7 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kInfoNotes =
     "\nExamples:\n"
     "  stasis info web1\n"
     "  stasis info web1 --json | jq -r .machine.state\n";
@@ -58,12 +58,13 @@ base::Result<std::string> info(const CommandLine& line) {
   return text_of(view);
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_info(const CommandLine& line) {
   return finish_verb("info", info(line));
 }
 
 }  // namespace
 
-const Verb kInfoVerb = {"info", "Shows one machine.", kJsonOptions, kNotes, run_verb, kVmArgument};
+const Verb kInfoVerb = {"info",   "Shows one machine.", kJsonOptions, kInfoNotes,
+                        run_info, kVmArgument};
 
 }  // namespace stasis::cli

@@ -4,13 +4,13 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kKillNotes =
     "The guest is not asked: to it this is a power cut. A saved machine loses the\n"
     "memory it would have gone on with. A process that does not answer is killed.\n"
     "\nExamples:\n"
     "  stasis kill web1\n";
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_kill(const CommandLine& line) {
   const base::Status status = kill_machine(vm_name(line));
   if (!status) return say_failure("kill", status.error());
   return print_result(done_text(line, "off"));
@@ -18,7 +18,7 @@ ExitCode run_verb(const CommandLine& line) {
 
 }  // namespace
 
-const Verb kKillVerb = {"kill",     "Pulls a machine's plug.", kJsonOptions, kNotes, run_verb,
+const Verb kKillVerb = {"kill",     "Pulls a machine's plug.", kJsonOptions, kKillNotes, run_kill,
                         kVmArgument};
 
 }  // namespace stasis::cli

@@ -19,18 +19,18 @@ using base::Fd;
 using base::Status;
 using snapshot::VmDirectory;
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kLogsOptions[] = {
     {"follow", "", "Goes on as long as the machine runs.", false, 'f'},
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kLogsNotes =
     "Up to 32 MiB are kept, of all runs.\n"
     "\nExamples:\n"
     "  stasis logs web1 | tail\n"
     "  stasis logs -f web1\n";
 
-constexpr std::chrono::milliseconds kLook{100};
+constexpr std::chrono::milliseconds kLogLook{100};
 
 /// What is in `file` from its offset on. False when standard output is gone.
 bool print_rest(const Fd& file) {
@@ -42,7 +42,7 @@ bool print_rest(const Fd& file) {
   }
 }
 
-Fd open_log(const std::string& path) {
+Fd open_to_read(const std::string& path) {
   return Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 }
 
@@ -60,10 +60,10 @@ Status follow(const VmDirectory& directory, Fd file) {
     const bool is_last = !TRY(directory.holder());
     if (file.is_open() && !print_rest(file)) return {};
     if (is_last) return {};
-    std::this_thread::sleep_for(kLook);
+    std::this_thread::sleep_for(kLogLook);
     if (is_same(file, path)) continue;
     if (file.is_open() && !print_rest(file)) return {};  // what came just before the change
-    file = open_log(path);
+    file = open_to_read(path);
   }
 }
 
@@ -80,8 +80,8 @@ base::Result<std::string> read_all(const Fd& file) {
 base::Result<std::string> logs(const CommandLine& line) {
   const auto directory = TRY(VmDirectory::open(snapshot::state_root(), vm_name(line)));
   const std::string path = directory.console_log_path();
-  const Fd before = open_log(path + ".1");
-  Fd now = open_log(path);
+  const Fd before = open_to_read(path + ".1");
+  Fd now = open_to_read(path);
   if (line.has("json") && line.has("follow")) {
     return base::fail(base::ErrorKind::kInvalidArgument,
                       "--json and --follow: one record has an end; give one of them");
@@ -96,13 +96,14 @@ base::Result<std::string> logs(const CommandLine& line) {
   return "";
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_logs(const CommandLine& line) {
   return finish_verb("logs", logs(line));
 }
 
 }  // namespace
 
-const Verb kLogsVerb = {
-    "logs", "Shows what a machine's guest printed.", kOptions, kNotes, run_verb, kVmArgument};
+const Verb kLogsVerb = {"logs",       "Shows what a machine's guest printed.",
+                        kLogsOptions, kLogsNotes,
+                        run_logs,     kVmArgument};
 
 }  // namespace stasis::cli

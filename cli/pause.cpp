@@ -4,7 +4,7 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kPauseNotes =
     "Processors and devices stop where they are; memory stays. Go on with resume.\n"
     "\nExamples:\n"
     "  stasis pause web1\n";
@@ -15,13 +15,13 @@ base::Result<std::string> pause(const CommandLine& line) {
   return done_text(line, "paused");
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_pause(const CommandLine& line) {
   return finish_verb("pause", pause(line));
 }
 
 }  // namespace
 
-const Verb kPauseVerb = {"pause",  "Freezes a machine.", kJsonOptions, kNotes,
-                         run_verb, kVmArgument};
+const Verb kPauseVerb = {"pause",   "Freezes a machine.", kJsonOptions, kPauseNotes,
+                         run_pause, kVmArgument};
 
 }  // namespace stasis::cli

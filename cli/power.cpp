@@ -16,7 +16,7 @@ using base::Status;
 using snapshot::PowerState;
 using snapshot::VmDirectory;
 
-constexpr std::chrono::milliseconds kLook{20};
+constexpr std::chrono::milliseconds kPowerLook{20};
 constexpr std::chrono::milliseconds kDeathLimit{10'000};
 constexpr std::chrono::milliseconds kRecordLimit{1'000};
 
@@ -27,7 +27,7 @@ Status wait_until_released(const VmDirectory& directory) {
       return fail(ErrorKind::kTimeout,
                   fmt::format("machine \"{}\": its process does not end", directory.name()));
     }
-    std::this_thread::sleep_for(kLook);
+    std::this_thread::sleep_for(kPowerLook);
   }
   return {};
 }
@@ -50,7 +50,7 @@ void wait_for_record(const VmDirectory& directory, bool runs) {
     const auto record = directory.run_record();
     if (!record || !*record) return;
     if (runs == ((*record)->end == snapshot::RunEnd::kNone)) return;
-    std::this_thread::sleep_for(kLook / 4);
+    std::this_thread::sleep_for(kPowerLook / 4);
   }
 }
 
@@ -101,7 +101,7 @@ Status wait_until_off(const std::string& name, VmSession& session,
       return {};
     }
     if (std::chrono::steady_clock::now() >= deadline) break;
-    std::this_thread::sleep_for(kLook);
+    std::this_thread::sleep_for(kPowerLook);
   }
   return fail(ErrorKind::kTimeout,
               fmt::format("machine \"{0}\": still on after {1} s; pull the plug with: stasis kill "

@@ -11,17 +11,17 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kPsOptions[] = {
     {"all", "", "Also those that are off, saved or crashed.", false, 'a'},
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kPsNotes =
     "\nExamples:\n"
     "  stasis ps\n"
     "  stasis ps -a --json | jq -r '.machines[].name'\n";
 
-bool is_on(const VmView& view) {
+bool is_shown_as_on(const VmView& view) {
   return view.state != "off" && view.state != "saved" && view.state != "crashed";
 }
 
@@ -50,13 +50,13 @@ std::string table(const std::vector<VmView>& views) {
 }
 
 /// One that cannot be read is said, and the others are shown.
-base::Result<std::string> list(const CommandLine& line) {
+base::Result<std::string> list_machines(const CommandLine& line) {
   std::vector<VmView> views;
   for (const std::string& name : TRY(snapshot::VmDirectory::list(snapshot::state_root()))) {
     auto view = view_machine(name);
     if (!view) {
       say(view.error().with_context("ps").message());
-    } else if (line.has("all") || is_on(*view)) {
+    } else if (line.has("all") || is_shown_as_on(*view)) {
       views.push_back(std::move(*view));
     }
   }
@@ -66,12 +66,12 @@ base::Result<std::string> list(const CommandLine& line) {
   return json_record({{"machines", std::move(machines)}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
-  return finish_verb("ps", list(line));
+ExitCode run_ps(const CommandLine& line) {
+  return finish_verb("ps", list_machines(line));
 }
 
 }  // namespace
 
-const Verb kPsVerb = {"ps", "Lists machines that run.", kOptions, kNotes, run_verb};
+const Verb kPsVerb = {"ps", "Lists machines that run.", kPsOptions, kPsNotes, run_ps};
 
 }  // namespace stasis::cli

@@ -4,7 +4,7 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kResumeNotes =
     "\nExamples:\n"
     "  stasis resume web1\n";
 
@@ -14,13 +14,13 @@ base::Result<std::string> resume(const CommandLine& line) {
   return done_text(line, "running");
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_resume(const CommandLine& line) {
   return finish_verb("resume", resume(line));
 }
 
 }  // namespace
 
 const Verb kResumeVerb = {
-    "resume", "Lets a paused machine go on.", kJsonOptions, kNotes, run_verb, kVmArgument};
+    "resume", "Lets a paused machine go on.", kJsonOptions, kResumeNotes, run_resume, kVmArgument};
 
 }  // namespace stasis::cli

@@ -15,12 +15,12 @@ using base::ErrorKind;
 using base::fail;
 using snapshot::VmDirectory;
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kRmOptions[] = {
     {"force", "", "Also one that runs: pulls its plug first."},
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kRmNotes =
     "Its snapshots, overlays and logs go, too; disks it was given by --disk stay.\n"
     "\nExamples:\n"
     "  stasis rm web1\n"
@@ -58,13 +58,13 @@ base::Result<std::string> remove(const CommandLine& line) {
   return done_text(line, "removed");
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_rm(const CommandLine& line) {
   return finish_verb("rm", remove(line));
 }
 
 }  // namespace
 
 const Verb kRmVerb = {
-    "rm", "Removes a machine with its snapshots.", kOptions, kNotes, run_verb, kVmArgument};
+    "rm", "Removes a machine with its snapshots.", kRmOptions, kRmNotes, run_rm, kVmArgument};
 
 }  // namespace stasis::cli

@@ -20,7 +20,7 @@ namespace {
 using base::Result;
 using snapshot::VmDirectory;
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kRunNotes =
     "On a terminal every key goes to the guest, Ctrl-C too. Ctrl-] x ends it, Ctrl-] ?\n"
     "lists such keys. SIGTERM ends the guest at once, SIGPWR presses its power button.\n"
     "\nExamples:\n"
@@ -104,7 +104,7 @@ ExitCode run_named(const CommandLine& line, const RunRequest& request) {
   return report(name, outcome);
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode boot(const CommandLine& line) {
   const auto request = make_run_request(line, {vmm::host_memory_bytes()});
   if (!request) return say_usage_error(request.error().with_context("run"));
   if (request->is_named) return run_named(line, *request);
@@ -113,7 +113,7 @@ ExitCode run_verb(const CommandLine& line) {
 
 }  // namespace
 
-const Verb kRunVerb = {"run", "Boots a guest and stays until it ends.", run_options(), kNotes,
-                       run_verb};
+const Verb kRunVerb = {"run", "Boots a guest and stays until it ends.", run_options(), kRunNotes,
+                       boot};
 
 }  // namespace stasis::cli

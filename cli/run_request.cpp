@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "cli/bad_value.h"
 #include "cli/command_line.h"
 #include "cli/device_options.h"
 #include "cli/size_text.h"
@@ -18,7 +19,7 @@ using base::fail;
 using base::Result;
 using base::Status;
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kRunOptions[] = {
     {"kernel", "FILE", "Kernel to boot: bzImage or ELF vmlinux. Needed."},
     {"initrd", "FILE", "Initial RAM disk."},
     {"cmdline", "TEXT",
@@ -51,10 +52,6 @@ constexpr OptionSpec kOptions[] = {
     {"detach", "", "Returns when the guest runs, and prints the name."},
     {"json", "", "With --detach: prints one JSON record (docs/json.md)."},
 };
-
-tl::unexpected<base::Error> bad_value(std::string_view value, std::string_view reason) {
-  return fail(ErrorKind::kInvalidArgument, fmt::format("\"{}\": {}", value, reason));
-}
 
 /// Reads `--option` by `parse` into `target`, when it was given.
 template <typename T, typename Parse>
@@ -160,7 +157,7 @@ Status read_manner(const CommandLine& line, RunRequest& request) {
 }  // namespace
 
 std::span<const OptionSpec> run_options() {
-  return kOptions;
+  return kRunOptions;
 }
 
 Result<RunRequest> make_run_request(const CommandLine& line, const HostLimits& host) {

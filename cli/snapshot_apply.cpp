@@ -6,13 +6,13 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kSnapshotApplyOptions[] = {
     kClockOption,
     kSameGenerationOption,
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotApplyNotes =
     "The machine's present is lost: make a snapshot of it first if it is worth something.\n"
     "One that runs goes on from the snapshot in place, or is off after one without memory;\n"
     "one that is off is saved, and goes on from it at its start. When anything fails the\n"
@@ -33,13 +33,14 @@ base::Result<std::string> apply(const CommandLine& line) {
                       {"snapshot", snapshot_json(target.snapshot)}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_apply(const CommandLine& line) {
   return finish_verb("snapshot apply", apply(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotApplyVerb = {"snapshot apply", "Goes back to a snapshot.", kOptions, kNotes,
-                                 run_verb,         kVmAndSnapshotArguments};
+const Verb kSnapshotApplyVerb = {"snapshot apply",      "Goes back to a snapshot.",
+                                 kSnapshotApplyOptions, kSnapshotApplyNotes,
+                                 run_snapshot_apply,    kVmAndSnapshotArguments};
 
 }  // namespace stasis::cli

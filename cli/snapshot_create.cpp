@@ -19,7 +19,7 @@ using snapshot::CreateOptions;
 using snapshot::Engine;
 using snapshot::SnapshotKind;
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kSnapshotCreateOptions[] = {
     {"type", "full|disk",
      "full: memory, devices and disks. disk: the disks only; the\n"
      "guest boots from it. Default: full."},
@@ -32,9 +32,9 @@ constexpr OptionSpec kOptions[] = {
     kJsonOption,
 };
 
-constexpr ArgumentSpec kArguments[] = {{"VM"}, {"NAME", true}};
+constexpr ArgumentSpec kSnapshotCreateArguments[] = {{"VM"}, {"NAME", true}};
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotCreateNotes =
     "All disks and the memory are of one instant; the guest runs on. Without NAME the\n"
     "date is its name. Ctrl-C takes it back, and leaves nothing behind.\n"
     "\nExamples:\n"
@@ -106,13 +106,14 @@ Result<std::string> create(const CommandLine& line) {
   return fmt::format("{}  {}\n{}\n", made.id, made.name, capture_text(made.capture));
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_create(const CommandLine& line) {
   return finish_verb("snapshot create", create(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotCreateVerb = {
-    "snapshot create", "Captures a machine as it is now.", kOptions, kNotes, run_verb, kArguments};
+const Verb kSnapshotCreateVerb = {"snapshot create",      "Captures a machine as it is now.",
+                                  kSnapshotCreateOptions, kSnapshotCreateNotes,
+                                  run_snapshot_create,    kSnapshotCreateArguments};
 
 }  // namespace stasis::cli

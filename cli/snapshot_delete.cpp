@@ -5,12 +5,12 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kSnapshotDeleteOptions[] = {
     {"tree", "", "With all that descend from it."},
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotDeleteNotes =
     "Its children stay, and become children of its parent.\n"
     "\nExamples:\n"
     "  stasis snapshot delete web1 clean\n"
@@ -28,13 +28,14 @@ base::Result<std::string> destroy(const CommandLine& line) {
   return json_record({{"machine", vm_name(line)}, {"deleted", id}, {"tree", line.has("tree")}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_delete(const CommandLine& line) {
   return finish_verb("snapshot delete", destroy(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotDeleteVerb = {"snapshot delete", "Deletes a snapshot.",  kOptions, kNotes,
-                                  run_verb,          kVmAndSnapshotArguments};
+const Verb kSnapshotDeleteVerb = {"snapshot delete",      "Deletes a snapshot.",
+                                  kSnapshotDeleteOptions, kSnapshotDeleteNotes,
+                                  run_snapshot_delete,    kVmAndSnapshotArguments};
 
 }  // namespace stasis::cli

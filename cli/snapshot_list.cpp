@@ -6,18 +6,18 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kSnapshotListOptions[] = {
     {"tree", "", "Each below the one that it was made on."},
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotListNotes =
     "Oldest first; the machine's present descends from the one marked by *.\n"
     "\nExamples:\n"
     "  stasis snapshot list web1 --tree\n"
     "  stasis snapshot list web1 --json | jq -r '.snapshots[].name'\n";
 
-base::Result<std::string> list(const CommandLine& line) {
+base::Result<std::string> list_snapshots(const CommandLine& line) {
   const auto snapshots = TRY(view_snapshots(vm_name(line)));
   const VmView view = TRY(view_machine(vm_name(line)));
   if (!line.has("json")) {
@@ -32,13 +32,14 @@ base::Result<std::string> list(const CommandLine& line) {
                       {"snapshots", std::move(items)}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
-  return finish_verb("snapshot list", list(line));
+ExitCode run_snapshot_list(const CommandLine& line) {
+  return finish_verb("snapshot list", list_snapshots(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotListVerb = {
-    "snapshot list", "Lists a machine's snapshots.", kOptions, kNotes, run_verb, kVmArgument};
+const Verb kSnapshotListVerb = {"snapshot list",      "Lists a machine's snapshots.",
+                                kSnapshotListOptions, kSnapshotListNotes,
+                                run_snapshot_list,    kVmArgument};
 
 }  // namespace stasis::cli

@@ -6,14 +6,14 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kSnapshotRenameOptions[] = {
     {"notes", "TEXT", "Replaces its notes, too."},
     kJsonOption,
 };
 
-constexpr ArgumentSpec kArguments[] = {{"VM"}, {"SNAP"}, {"NAME"}};
+constexpr ArgumentSpec kSnapshotRenameArguments[] = {{"VM"}, {"SNAP"}, {"NAME"}};
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotRenameNotes =
     "\nExamples:\n"
     "  stasis snapshot rename web1 clean \"before the upgrade\"\n";
 
@@ -29,13 +29,14 @@ base::Result<std::string> rename(const CommandLine& line) {
   return json_record({{"machine", vm_name(line)}, {"snapshot", snapshot_json(target.snapshot)}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_rename(const CommandLine& line) {
   return finish_verb("snapshot rename", rename(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotRenameVerb = {
-    "snapshot rename", "Gives a snapshot another name.", kOptions, kNotes, run_verb, kArguments};
+const Verb kSnapshotRenameVerb = {"snapshot rename",      "Gives a snapshot another name.",
+                                  kSnapshotRenameOptions, kSnapshotRenameNotes,
+                                  run_snapshot_rename,    kSnapshotRenameArguments};
 
 }  // namespace stasis::cli

@@ -5,7 +5,7 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotSelftestNotes =
     "Saves the running machine's state, restores it elsewhere, saves that, and compares\n"
     "every section. The machine is not harmed.\n"
     "\nExamples:\n"
@@ -18,17 +18,15 @@ base::Result<std::string> selftest(const CommandLine& line) {
   return json_record({{"machine", vm_name(line)}, {"passed", true}, {"compared", compared}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_selftest(const CommandLine& line) {
   return finish_verb("snapshot selftest", selftest(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotSelftestVerb = {"snapshot selftest",
-                                    "Proves that a machine's state can be restored.",
-                                    kJsonOptions,
-                                    kNotes,
-                                    run_verb,
-                                    kVmArgument};
+const Verb kSnapshotSelftestVerb = {
+    "snapshot selftest",   "Proves that a machine's state can be restored.",
+    kJsonOptions,          kSnapshotSelftestNotes,
+    run_snapshot_selftest, kVmArgument};
 
 }  // namespace stasis::cli

@@ -9,7 +9,7 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotShowNotes =
     "\nExamples:\n"
     "  stasis snapshot show web1 clean\n"
     "  stasis snapshot show web1 0B5C --json\n";
@@ -36,13 +36,13 @@ base::Result<std::string> show(const CommandLine& line) {
   return json_record({{"machine", vm_name(line)}, {"snapshot", snapshot_json(one)}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_show(const CommandLine& line) {
   return finish_verb("snapshot show", show(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotShowVerb = {"snapshot show", "Shows one snapshot.",  kJsonOptions, kNotes,
-                                run_verb,        kVmAndSnapshotArguments};
+const Verb kSnapshotShowVerb = {"snapshot show",    "Shows one snapshot.", kJsonOptions,
+                                kSnapshotShowNotes, run_snapshot_show,     kVmAndSnapshotArguments};
 
 }  // namespace stasis::cli

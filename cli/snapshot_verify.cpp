@@ -8,7 +8,7 @@
 namespace stasis::cli {
 namespace {
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kSnapshotVerifyNotes =
     "Reads every byte and compares checksums. Ends with 9 when something is damaged,\n"
     "and names file and place.\n"
     "\nExamples:\n"
@@ -27,14 +27,14 @@ base::Result<std::string> verify(const CommandLine& line) {
                       {"verified", true}});
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_snapshot_verify(const CommandLine& line) {
   return finish_verb("snapshot verify", verify(line));
 }
 
 }  // namespace
 
-const Verb kSnapshotVerifyVerb = {"snapshot verify", "Checks a snapshot against its checksums.",
-                                  kJsonOptions,      kNotes,
-                                  run_verb,          kVmAndSnapshotArguments};
+const Verb kSnapshotVerifyVerb = {"snapshot verify",   "Checks a snapshot against its checksums.",
+                                  kJsonOptions,        kSnapshotVerifyNotes,
+                                  run_snapshot_verify, kVmAndSnapshotArguments};
 
 }  // namespace stasis::cli

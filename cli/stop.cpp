@@ -5,13 +5,13 @@
 namespace stasis::cli {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kStopOptions[] = {
     {"timeout", "TIME", "How long the guest may take, such as 90s. Default: 60s."},
     {"force", "", "Pulls the plug when it takes longer."},
     kJsonOption,
 };
 
-constexpr std::string_view kNotes =
+constexpr std::string_view kStopNotes =
     "Presses the power button: the guest shuts down by itself, or does not listen.\n"
     "\nExamples:\n"
     "  stasis stop web1\n"
@@ -33,13 +33,13 @@ base::Result<std::string> stop(const CommandLine& line) {
   return done_text(line, "off");
 }
 
-ExitCode run_verb(const CommandLine& line) {
+ExitCode run_stop(const CommandLine& line) {
   return finish_verb("stop", stop(line));
 }
 
 }  // namespace
 
-const Verb kStopVerb = {"stop",     "Shuts a machine's guest down.", kOptions, kNotes, run_verb,
-                        kVmArgument};
+const Verb kStopVerb = {
+    "stop", "Shuts a machine's guest down.", kStopOptions, kStopNotes, run_stop, kVmArgument};
 
 }  // namespace stasis::cli
