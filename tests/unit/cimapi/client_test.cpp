@@ -27,7 +27,7 @@ struct TempFolder {
   std::string path;
 };
 
-struct Fixture {
+struct ClientFixture {
   TempFolder folder;
   std::string socket = folder.path + "/control.sock";
   FakeVm vm;
@@ -39,7 +39,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("client: information about the machine comes through whole") {
-  Fixture at;
+  ClientFixture at;
   at.vm.add("first", "", true);
   const auto info = at.client->info();
   REQUIRE(info);
@@ -68,7 +68,7 @@ TEST_CASE("client: information about the machine comes through whole") {
 }
 
 TEST_CASE("client: creates a full snapshot as a job and gives its report") {
-  Fixture at;
+  ClientFixture at;
   snapshot::CreateOptions options;
   options.name = "before <upgrade> & \"more\"";
   options.notes = "line one\nline two";
@@ -92,7 +92,7 @@ TEST_CASE("client: creates a full snapshot as a job and gives its report") {
 }
 
 TEST_CASE("client: creates a disk snapshot at once") {
-  Fixture at;
+  ClientFixture at;
   const auto made =
       at.client->create_snapshot({SnapshotKind::kDisk, "disks", {}, {}, {}}, at.observer);
   REQUIRE(made);
@@ -101,7 +101,7 @@ TEST_CASE("client: creates a disk snapshot at once") {
 }
 
 TEST_CASE("client: a cancelled snapshot leaves nothing behind") {
-  Fixture at;
+  ClientFixture at;
   at.vm.hold();
   at.observer.cancel = true;
   const auto made = at.client->create_snapshot({}, at.observer);
@@ -111,7 +111,7 @@ TEST_CASE("client: a cancelled snapshot leaves nothing behind") {
 }
 
 TEST_CASE("client: the reason of a failure comes with its kind") {
-  Fixture at;
+  ClientFixture at;
   at.vm.fail_next(ErrorKind::kOutOfResources, "disk \"a\": full");
   const auto made = at.client->create_snapshot({}, at.observer);
   REQUIRE_FALSE(made);
@@ -125,7 +125,7 @@ TEST_CASE("client: the reason of a failure comes with its kind") {
 }
 
 TEST_CASE("client: a busy machine names the job") {
-  Fixture at;
+  ClientFixture at;
   at.vm.hold();
   std::thread other([&] {
     TestObserver observer;
@@ -144,7 +144,7 @@ TEST_CASE("client: a busy machine names the job") {
 }
 
 TEST_CASE("client: applies in place with clock policy and generation") {
-  Fixture at;
+  ClientFixture at;
   const std::string id = at.vm.add("first", "", true);
   REQUIRE(at.client->apply_snapshot(id, {snapshot::ClockPolicy::kFreeze, false}, at.observer));
   CHECK(at.vm.seen().apply.clock == snapshot::ClockPolicy::kFreeze);
@@ -154,7 +154,7 @@ TEST_CASE("client: applies in place with clock policy and generation") {
 }
 
 TEST_CASE("client: renames, verifies, tests and deletes") {
-  Fixture at;
+  ClientFixture at;
   const std::string root = at.vm.add("first", "", true);
   const std::string child = at.vm.add("second", root, true);
   REQUIRE(at.client->rename_snapshot(root, "renamed", "why"));
@@ -172,7 +172,7 @@ TEST_CASE("client: renames, verifies, tests and deletes") {
 }
 
 TEST_CASE("client: changes the power state") {
-  Fixture at;
+  ClientFixture at;
   REQUIRE(at.client->pause());
   CHECK(at.client->info()->state == PowerState::kPaused);
   REQUIRE(at.client->resume());
@@ -194,7 +194,7 @@ TEST_CASE("client: says that nobody listens, or that there is no machine") {
 }
 
 TEST_CASE("client: says that the process ended in the middle") {
-  Fixture at;
+  ClientFixture at;
   REQUIRE(at.client->info());
   at.server->reset();
   const auto info = at.client->info();

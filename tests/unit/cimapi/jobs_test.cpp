@@ -16,7 +16,7 @@ using snapshot::WorkObserver;
 constexpr std::uint16_t kTerminate = 4;
 constexpr std::uint16_t kKill = 5;
 
-struct Fixture {
+struct JobsFixture {
   std::atomic<std::uint64_t> now_us{1'000'000'000};
   std::atomic<bool> may_end{false};
   JobTable jobs{[this] { return now_us.load(); }};
@@ -52,7 +52,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("jobs: one that does well ends completed at 100 percent") {
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.start_patient();
   CHECK(at.jobs.find(id)->state == JobState::kRunning);
   at.may_end = true;
@@ -65,7 +65,7 @@ TEST_CASE("jobs: one that does well ends completed at 100 percent") {
 }
 
 TEST_CASE("jobs: percent comes of bytes and never runs backwards") {
-  Fixture at;
+  JobsFixture at;
   std::vector<unsigned> seen;
   const auto look = [&] { seen.push_back(at.jobs.running()->percent); };
   const auto id =
@@ -89,7 +89,7 @@ TEST_CASE("jobs: percent comes of bytes and never runs backwards") {
 }
 
 TEST_CASE("jobs: one that fails keeps its error and ends as exception") {
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.finished_job(fail(ErrorKind::kIo, "disk full"));
   const JobInfo job = *at.jobs.find(id);
   CHECK(job.state == JobState::kException);
@@ -98,7 +98,7 @@ TEST_CASE("jobs: one that fails keeps its error and ends as exception") {
 }
 
 TEST_CASE("jobs: work that throws is a failure, no end of the process") {
-  Fixture at;
+  JobsFixture at;
   const auto id = at.jobs.start({JobType::kVerify, "x"}, [](WorkObserver&) -> Result<std::string> {
     throw std::bad_alloc();
   });
@@ -111,7 +111,7 @@ TEST_CASE("jobs: work that throws is a failure, no end of the process") {
 TEST_CASE("jobs: terminate and kill end differently") {
   const auto row =
       GENERATE(std::pair{kTerminate, JobState::kTerminated}, std::pair{kKill, JobState::kKilled});
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.start_patient();
   CHECK(at.jobs.request_state_change(id, row.first, "") == StateChangeCode::kStarted);
   CHECK(at.finished(id).state == row.second);
@@ -119,7 +119,7 @@ TEST_CASE("jobs: terminate and kill end differently") {
 }
 
 TEST_CASE("jobs: a second terminate finds the first") {
-  Fixture at;
+  JobsFixture at;
   std::atomic<bool> may_end = false;
   const auto id =
       at.jobs.start({JobType::kSnapshot, "deaf"}, [&](WorkObserver&) -> Result<std::string> {
@@ -137,7 +137,7 @@ TEST_CASE("jobs: a second terminate finds the first") {
 }
 
 TEST_CASE("jobs: one that commits cannot be stopped any more") {
-  Fixture at;
+  JobsFixture at;
   std::atomic<bool> commits = false;
   std::atomic<bool> may_end = false;
   const auto id = at.jobs.start({JobType::kSnapshot, "late"},
@@ -156,7 +156,7 @@ TEST_CASE("jobs: one that commits cannot be stopped any more") {
 }
 
 TEST_CASE("jobs: documented codes of RequestStateChange by parameters") {
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.start_patient();
   const auto code = [&](std::uint16_t requested, const char* timeout) {
     return static_cast<std::uint32_t>(at.jobs.request_state_change(id, requested, timeout));
@@ -171,7 +171,7 @@ TEST_CASE("jobs: documented codes of RequestStateChange by parameters") {
 }
 
 TEST_CASE("jobs: finished ones stay five minutes") {
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.finished_job(std::string());
   at.now_us += JobTable::kTimeBeforeRemovalUs - 1;
   CHECK(at.jobs.find(id));
@@ -181,7 +181,7 @@ TEST_CASE("jobs: finished ones stay five minutes") {
 }
 
 TEST_CASE("jobs: running ones stay as long as they run") {
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.start_patient();
   at.now_us += 10 * JobTable::kTimeBeforeRemovalUs;
   CHECK(at.jobs.find(id));
@@ -189,7 +189,7 @@ TEST_CASE("jobs: running ones stay as long as they run") {
 }
 
 TEST_CASE("jobs: the table does not grow without bound") {
-  Fixture at;
+  JobsFixture at;
   const std::string first = at.finished_job(std::string());
   for (std::size_t i = 0; i < JobTable::kMaxFinished; ++i) at.finished_job(std::string());
   CHECK(at.jobs.list().size() == JobTable::kMaxFinished);
@@ -197,7 +197,7 @@ TEST_CASE("jobs: the table does not grow without bound") {
 }
 
 TEST_CASE("jobs: work at once keeps others out, too, and is named") {
-  Fixture at;
+  JobsFixture at;
   const auto result = at.jobs.run({JobType::kDelete, "delete \"a\""}, [&](WorkObserver&) {
     const auto second = at.jobs.start({JobType::kVerify, "x"}, {});
     REQUIRE_FALSE(second);
@@ -210,7 +210,7 @@ TEST_CASE("jobs: work at once keeps others out, too, and is named") {
 }
 
 TEST_CASE("jobs: only finished ones can be removed") {
-  Fixture at;
+  JobsFixture at;
   const std::string id = at.start_patient();
   CHECK(at.jobs.remove(id).error().kind() == ErrorKind::kInvalidState);
   at.may_end = true;

@@ -95,11 +95,12 @@ class RawClient {
   std::string received_;
 };
 
-struct Fixture {
-  explicit Fixture(const Server::Options& options = {}) : server(Server::open(path, vm, options)) {
+struct ServerFixture {
+  explicit ServerFixture(const Server::Options& options = {})
+      : server(Server::open(path, vm, options)) {
     REQUIRE(server);
   }
-  ~Fixture() {
+  ~ServerFixture() {
     server->reset();
     std::filesystem::remove_all(folder);
   }
@@ -118,7 +119,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("server: the socket belongs to its owner only and goes with the server") {
-  Fixture at;
+  ServerFixture at;
   struct stat status {};
   REQUIRE(::stat(at.path.c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
@@ -127,7 +128,7 @@ TEST_CASE("server: the socket belongs to its owner only and goes with the server
 }
 
 TEST_CASE("server: takes the place of a socket that a dead process left") {
-  Fixture at;
+  ServerFixture at;
   FakeVm other;
   const auto second = Server::open(at.path, other);
   CHECK(second);
@@ -141,7 +142,7 @@ TEST_CASE("server: says why there can be no socket") {
 }
 
 TEST_CASE("server: requests on one connection are answered in order") {
-  Fixture at;
+  ServerFixture at;
   RawClient client(at.path);
   client.send(request() + request());
   const std::string answers = client.receive("</CIM>", 2);
@@ -150,7 +151,7 @@ TEST_CASE("server: requests on one connection are answered in order") {
 }
 
 TEST_CASE("server: a chunked body is read") {
-  Fixture at;
+  ServerFixture at;
   RawClient client(at.path);
   client.send(head("Transfer-Encoding: chunked\r\n") + fmt::format("{:x}\r\n", kBody.size()) +
               kBody + "\r\n0\r\n\r\n");
@@ -158,7 +159,7 @@ TEST_CASE("server: a chunked body is read") {
 }
 
 TEST_CASE("server: invites a body that waits for 100-continue") {
-  Fixture at;
+  ServerFixture at;
   RawClient client(at.path);
   client.send(head(fmt::format("Content-Length: {}\r\nExpect: 100-continue\r\n", kBody.size())));
   CHECK(client.receive("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
@@ -167,7 +168,7 @@ TEST_CASE("server: invites a body that waits for 100-continue") {
 }
 
 TEST_CASE("server: what HTTP itself refuses") {
-  Fixture at;
+  ServerFixture at;
   RawClient client(at.path);
   SECTION("another expectation") {
     client.send(head("Content-Length: 5\r\nExpect: tea\r\n"));
@@ -196,7 +197,7 @@ TEST_CASE("server: what HTTP itself refuses") {
 TEST_CASE("server: slow senders are cut off, also in the middle of the header") {
   Server::Options options;
   options.request_timeout = 100ms;
-  Fixture at(options);
+  ServerFixture at(options);
   for (const std::string& start :
        {std::string("POST /ci"), head("Content-Length: 500\r\n") + "<"}) {
     RawClient client(at.path);
@@ -217,7 +218,7 @@ TEST_CASE("server: idle connections are closed, others are served beside a thous
   ::setrlimit(RLIMIT_NOFILE, &limit);
   Server::Options options;
   options.max_connections = 1001;
-  Fixture at(options);
+  ServerFixture at(options);
   std::vector<RawClient> idle;
   for (int i = 0; i < 1000; ++i) REQUIRE(idle.emplace_back(at.path).is_connected());
   auto client = Client::connect(at.path);
@@ -232,14 +233,14 @@ TEST_CASE("server: idle connections are closed, others are served beside a thous
 TEST_CASE("server: a connection without requests does not stay for ever") {
   Server::Options options;
   options.idle_timeout = 50ms;
-  Fixture at(options);
+  ServerFixture at(options);
   RawClient client(at.path);
   CHECK(client.receive("x").empty());
   CHECK(client.is_closed());
 }
 
 TEST_CASE("server: answers others while slow work is under way, and is not idle") {
-  Fixture at;
+  ServerFixture at;
   CHECK((*at.server)->idle_time() < 10s);
   at.vm.hold();
   auto client = Client::connect(at.path);
@@ -262,7 +263,7 @@ TEST_CASE("server: processes of other users are denied") {
     WARN("not root: nobody else to be");
     return;
   }
-  Fixture at;
+  ServerFixture at;
   ::chmod(at.folder.c_str(), 0755);
   ::chmod(at.path.c_str(), 0666);
   std::string answer;
@@ -279,7 +280,7 @@ TEST_CASE("server: processes of other users are denied") {
 }
 
 TEST_CASE("server: ends while clients wait for it") {
-  auto at = std::make_unique<Fixture>();
+  auto at = std::make_unique<ServerFixture>();
   at->vm.hold();
   std::thread worker([path = at->path] {
     testing::TestObserver observer;

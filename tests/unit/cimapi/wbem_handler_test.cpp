@@ -50,7 +50,7 @@ Property instance_name(const ObjectPath& path) {
   return {"InstanceName", Value::reference(path)};
 }
 
-struct Fixture : ServiceFixture {
+struct WbemFixture : ServiceFixture {
   HttpResponse send(const Request& request) {
     return handle_wbem(manager, http_of(request), Caller::kTrusted);
   }
@@ -83,7 +83,7 @@ void set(HttpRequest& http, const char* name, const char* value) {
 }  // namespace
 
 TEST_CASE("wire: faults of the headers") {
-  Fixture at;
+  WbemFixture at;
   HttpRequest http = http_of(operation("EnumerateClassNames", {}));
   const auto fault = [&] {
     const HttpResponse response = handle_wbem(at.manager, http, Caller::kTrusted);
@@ -156,7 +156,7 @@ TEST_CASE("wire: faults of the headers") {
 }
 
 TEST_CASE("wire: strangers are denied, whatever they ask") {
-  Fixture at;
+  WbemFixture at;
   for (const Request& request :
        {operation("EnumerateClassNames", {}), call(*machine(), "RequestStateChange", {})}) {
     const auto response = handle_wbem(at.manager, http_of(request), Caller::kStranger);
@@ -166,7 +166,7 @@ TEST_CASE("wire: strangers are denied, whatever they ask") {
 }
 
 TEST_CASE("wire: CIM errors in their order") {
-  Fixture at;
+  WbemFixture at;
   CHECK(at.error(operation("EnumerateInstances", {class_name("CIM_None")}, "root/none")) == 3);
   CHECK(at.error(operation("EnumerateInstances", {class_name("CIM_None")})) == 5);
   CHECK(at.error(operation("EnumerateInstances", {})) == 5);
@@ -188,7 +188,7 @@ TEST_CASE("wire: CIM errors in their order") {
 }
 
 TEST_CASE("wire: parameters of methods are typed by the schema") {
-  Fixture at;
+  WbemFixture at;
   const auto create = [&](std::vector<Property> more) {
     std::vector<Property> parameters{{"AffectedSystem", Value::reference(*machine())}};
     parameters.insert(parameters.end(), more.begin(), more.end());
@@ -209,7 +209,7 @@ TEST_CASE("wire: parameters of methods are typed by the schema") {
 }
 
 TEST_CASE("wire: a REF may come as a path's text; other text is no REF") {
-  Fixture at;
+  WbemFixture at;
   const auto create = [&](const char* text) {
     return at.value(call(snapshot_service(), "CreateSnapshot",
                          {{"AffectedSystem", Value::text(text)},
@@ -227,7 +227,7 @@ TEST_CASE("wire: a REF may come as a path's text; other text is no REF") {
 }
 
 TEST_CASE("wire: references in answers bear the namespace that was asked") {
-  Fixture at;
+  WbemFixture at;
   ObjectPath service = snapshot_service();
   service.name_space = kClusterName;
   const auto reply =
@@ -241,7 +241,7 @@ TEST_CASE("wire: references in answers bear the namespace that was asked") {
 }
 
 TEST_CASE("wire: the reason of a return value is in a header") {
-  Fixture at;
+  WbemFixture at;
   const auto response = at.send(call(snapshot_service(), "ApplySnapshot",
                                      {{"Snapshot", Value::reference(*snapshot_ref(at.root))}}));
   CHECK(percent_decoded(header(response.headers, kReasonHeader)) ==
@@ -250,7 +250,7 @@ TEST_CASE("wire: the reason of a return value is in a header") {
 }
 
 TEST_CASE("wire: property lists filter, the path keeps its keys") {
-  Fixture at;
+  WbemFixture at;
   const auto ask = [&](Value list) {
     return at
         .send(operation("EnumerateInstances",
@@ -267,7 +267,7 @@ TEST_CASE("wire: property lists filter, the path keeps its keys") {
 }
 
 TEST_CASE("wire: classes") {
-  Fixture at;
+  WbemFixture at;
   const Property job = class_name("CIM_ConcreteJob");
   CHECK(at.has(operation("GetClass", {job}),
                "<CLASS NAME=\"CIM_ConcreteJob\" SUPERCLASS=\"CIM_Job\">"));
@@ -284,7 +284,7 @@ TEST_CASE("wire: classes") {
 }
 
 TEST_CASE("wire: snapshots are renamed by ModifyInstance and not deleted by DeleteInstance") {
-  Fixture at;
+  WbemFixture at;
   const ObjectPath path = *snapshot_ref(at.root);
   const auto modify = [&](const char* element_name) {
     HttpRequest http = http_of(operation("ModifyInstance", {}));
@@ -308,7 +308,7 @@ TEST_CASE("wire: snapshots are renamed by ModifyInstance and not deleted by Dele
 }
 
 TEST_CASE("wire: jobs: errors, state changes, removal") {
-  Fixture at;
+  WbemFixture at;
   at.vm.fail_next(base::ErrorKind::kIo, "disk <full>");
   at.services.snapshots.create_snapshot({machine(), "", 2});
   const ObjectPath job = job_path(at.finished_job().id);
@@ -329,7 +329,7 @@ TEST_CASE("wire: jobs: errors, state changes, removal") {
 }
 
 TEST_CASE("wire: a good job has no error") {
-  Fixture at;
+  WbemFixture at;
   at.services.snapshots.create_snapshot({machine(), "", 2});
   const ObjectPath job = job_path(at.finished_job().id);
   const auto error = decode_response(at.send(call(job, "GetError", {})).body);
@@ -339,7 +339,7 @@ TEST_CASE("wire: a good job has no error") {
 }
 
 TEST_CASE("wire: discovery") {
-  Fixture at;
+  WbemFixture at;
   for (const char* name_space : {kInteropName, kRootInteropName}) {
     for (const char* name : {kV1Name, kV2Name, kClusterName, kInteropName, kRootInteropName}) {
       CHECK(at.has(operation("EnumerateInstances", {class_name("CIM_Namespace")}, name_space),

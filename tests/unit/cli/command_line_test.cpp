@@ -15,7 +15,7 @@ base::Result<CommandLine> parse(std::vector<const char*> arguments) {
   return CommandLine::parse(kOptions, arguments);
 }
 
-std::string refusal(const std::vector<const char*>& arguments) {
+std::string parse_refusal(const std::vector<const char*>& arguments) {
   const auto line = parse(arguments);
   return line ? "" : line.error().message();
 }
@@ -47,14 +47,14 @@ TEST_CASE("a negative number is a value") {
 }
 
 TEST_CASE("arguments that do not fit are refused by name") {
-  CHECK(refusal({"--kernle", "a"}) ==
+  CHECK(parse_refusal({"--kernle", "a"}) ==
         "unknown option \"--kernle\"; did you mean --kernel? (valid: --kernel, --disk, --json)");
-  CHECK(refusal({"--frobnicate=3"}) ==
+  CHECK(parse_refusal({"--frobnicate=3"}) ==
         "unknown option \"--frobnicate\"; valid: --kernel, --disk, --json");
-  CHECK(refusal({"a"}) == "unexpected argument \"a\"; options begin with --");
-  CHECK(refusal({"-k"}) == "unexpected argument \"-k\"; options begin with --");
-  CHECK(refusal({"--"}) == "unexpected argument \"--\"; options begin with --");
-  CHECK(refusal({"--disk", "a", "b"}) == "unexpected argument \"b\"; options begin with --");
+  CHECK(parse_refusal({"a"}) == "unexpected argument \"a\"; options begin with --");
+  CHECK(parse_refusal({"-k"}) == "unexpected argument \"-k\"; options begin with --");
+  CHECK(parse_refusal({"--"}) == "unexpected argument \"--\"; options begin with --");
+  CHECK(parse_refusal({"--disk", "a", "b"}) == "unexpected argument \"b\"; options begin with --");
 }
 
 TEST_CASE("arguments have their places between options") {
@@ -90,19 +90,20 @@ TEST_CASE("short forms and optional values") {
 
 TEST_CASE("a missing value is said with how to write it") {
   const std::string expected = "--kernel: no value; write --kernel FILE";
-  CHECK(refusal({"--kernel"}) == expected);
-  CHECK(refusal({"--kernel="}) == expected);
-  CHECK(refusal({"--kernel", ""}) == expected);
-  CHECK(refusal({"--kernel", "--disk", "x"}) == expected);
+  CHECK(parse_refusal({"--kernel"}) == expected);
+  CHECK(parse_refusal({"--kernel="}) == expected);
+  CHECK(parse_refusal({"--kernel", ""}) == expected);
+  CHECK(parse_refusal({"--kernel", "--disk", "x"}) == expected);
 }
 
 TEST_CASE("an option given too often is refused") {
-  CHECK(refusal({"--kernel", "a", "--kernel", "b"}) == "--kernel: given 2 times; give it once");
+  CHECK(parse_refusal({"--kernel", "a", "--kernel", "b"}) ==
+        "--kernel: given 2 times; give it once");
 }
 
 TEST_CASE("a flag takes no value") {
-  CHECK(refusal({"--json=maybe"}) == "--json: takes no value; write --json alone");
-  CHECK(refusal({"--json=false"}) == "--json: takes no value; write --json alone");
+  CHECK(parse_refusal({"--json=maybe"}) == "--json: takes no value; write --json alone");
+  CHECK(parse_refusal({"--json=false"}) == "--json: takes no value; write --json alone");
 }
 
 }  // namespace

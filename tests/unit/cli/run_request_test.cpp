@@ -16,7 +16,7 @@ base::Result<RunRequest> request(std::vector<const char*> arguments) {
   return make_run_request(*line, kHost);
 }
 
-std::string refusal(const std::vector<const char*>& arguments) {
+std::string request_refusal(const std::vector<const char*>& arguments) {
   const auto result = request(arguments);
   return result ? "" : result.error().message();
 }
@@ -60,32 +60,35 @@ TEST_CASE("every option reaches the configuration") {
 }
 
 TEST_CASE("values that cannot be are refused with the option's name") {
-  CHECK(refusal({}) == "no --kernel; add: --kernel FILE");
-  CHECK(refusal({"--cpus", "0"}) == "--cpus: \"0\": out of range; give a number from 1 to 32");
-  CHECK(refusal({"--cpus", "33"}) == "--cpus: \"33\": out of range; give a number from 1 to 32");
-  CHECK(refusal({"--memory", "1M"}) ==
+  CHECK(request_refusal({}) == "no --kernel; add: --kernel FILE");
+  CHECK(request_refusal({"--cpus", "0"}) ==
+        "--cpus: \"0\": out of range; give a number from 1 to 32");
+  CHECK(request_refusal({"--cpus", "33"}) ==
+        "--cpus: \"33\": out of range; give a number from 1 to 32");
+  CHECK(request_refusal({"--memory", "1M"}) ==
         "--memory: \"1M\": too little for any guest; give at least 2 MiB");
-  CHECK(refusal({"--memory", "9G"}) ==
+  CHECK(request_refusal({"--memory", "9G"}) ==
         "--memory: \"9G\": more than the 8 GiB this host has; give less");
-  CHECK(refusal({"--memory", "4097K"}) ==
+  CHECK(request_refusal({"--memory", "4097K"}) ==
         "--memory: \"4097K\": not whole 4 KiB pages; round it, as in 512M");
-  CHECK(refusal({"--cpu", "hots"}) ==
+  CHECK(request_refusal({"--cpu", "hots"}) ==
         "--cpu: \"hots\": unknown; did you mean host? (valid: host, baseline)");
-  CHECK(refusal({"--on-reboot", "halt"}) == "--on-reboot: \"halt\": unknown; valid: restart, exit");
-  CHECK(refusal({"--net", "tap"}) == "--net: \"tap\": unknown network; valid: user, none");
+  CHECK(request_refusal({"--on-reboot", "halt"}) ==
+        "--on-reboot: \"halt\": unknown; valid: restart, exit");
+  CHECK(request_refusal({"--net", "tap"}) == "--net: \"tap\": unknown network; valid: user, none");
 }
 
 TEST_CASE("a name is a file name without surprises") {
-  CHECK(refusal({"--kernel", "k", "--name", "A.b_c-9"}) == "");
-  CHECK(refusal({"--name", "a/b"}) ==
+  CHECK(request_refusal({"--kernel", "k", "--name", "A.b_c-9"}) == "");
+  CHECK(request_refusal({"--name", "a/b"}) ==
         "--name: \"a/b\": \"/\" is not allowed in a name; use letters, digits, \".\", \"_\" and "
         "\"-\"");
-  CHECK(refusal({"--name", ".."}) ==
+  CHECK(request_refusal({"--name", ".."}) ==
         "--name: \"..\": begins with a dot or dash; begin with a letter or digit");
   const std::string longest(64, 'a');
-  CHECK(refusal({"--kernel", "k", "--name", longest.c_str()}) == "");
+  CHECK(request_refusal({"--kernel", "k", "--name", longest.c_str()}) == "");
   const std::string longer(65, 'a');
-  CHECK(refusal({"--name", longer.c_str()}) ==
+  CHECK(request_refusal({"--name", longer.c_str()}) ==
         "--name: \"" + longer + "\": longer than 64 characters; shorten it");
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 using namespace testing;
 
-constexpr std::uint64_t kSize = 4 << 20;
+constexpr std::uint64_t kDiskSize = 4 << 20;
 
 ImageLayer raw(const std::string& path) {
   return {path, ImageFormat::kRaw};
@@ -25,10 +25,10 @@ ImageLayer qcow2(const std::string& path) {
 }
 
 /// A raw disk with contents, on a loop that nobody started.
-struct Fixture {
-  Fixture() {
-    auto bytes = pattern(kSize, 1);
-    disk = LayeredDisk::open({raw(folder.make_file("base", kSize))}, {}, *loop).value();
+struct LayeredDiskFixture {
+  LayeredDiskFixture() {
+    auto bytes = pattern(kDiskSize, 1);
+    disk = LayeredDisk::open({raw(folder.make_file("base", kDiskSize))}, {}, *loop).value();
     REQUIRE(run(*disk, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
   }
 
@@ -63,8 +63,8 @@ std::string refusal(std::vector<ImageLayer> layers, bool read_only = false) {
 }
 
 TEST_CASE("layered disk: after a switch the former top is never written") {
-  Fixture f;
-  const auto before = file_bytes(f.folder / "base", 0, kSize);
+  LayeredDiskFixture f;
+  const auto before = file_bytes(f.folder / "base", 0, kDiskSize);
   f.push("o1");
   CHECK(f.disk->layers() ==
         std::vector<ImageLayer>{raw(f.folder / "base"), qcow2(f.folder / "o1")});
@@ -73,13 +73,13 @@ TEST_CASE("layered disk: after a switch the former top is never written") {
   REQUIRE(run(*f.disk, range(BlockOperation::kWriteZeroes, 3 << 20, 1 << 20)) == 0);
   REQUIRE(run(*f.disk, range(BlockOperation::kFlush, 0, 0)) == 0);
   REQUIRE(f.disk->seal_frozen());
-  CHECK(file_bytes(f.folder / "base", 0, kSize) == before);
+  CHECK(file_bytes(f.folder / "base", 0, kDiskSize) == before);
   CHECK(contents(*f.disk, 70000 / 512 * 512, 200'704) == pattern(200'704, 9));
   CHECK(contents(*f.disk, 3 << 20, 4096) == std::vector<std::byte>(4096));
 }
 
 TEST_CASE("layered disk: an overlay is empty, private and over the layer below it") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
   REQUIRE(f.disk->seal_frozen());
   struct stat status {};
@@ -89,13 +89,13 @@ TEST_CASE("layered disk: an overlay is empty, private and over the layer below i
   const auto info = qemu_img("info --output=json " + f.folder / "o1");
   CHECK(info.text.find("\"backing-filename\": \"base\"") != std::string::npos);
   CHECK(info.text.find("\"backing-filename-format\": \"raw\"") != std::string::npos);
-  CHECK(info.text.find(fmt::format("\"virtual-size\": {}", kSize)) != std::string::npos);
+  CHECK(info.text.find(fmt::format("\"virtual-size\": {}", kDiskSize)) != std::string::npos);
   check_clean(f.folder / "o1");
   check_same(raw(f.folder / "base"), qcow2(f.folder / "o1"));
 }
 
 TEST_CASE("layered disk: an overlay in another folder names its backing file in full") {
-  Fixture f;
+  LayeredDiskFixture f;
   const TemporaryFolder elsewhere;
   auto overlay = f.disk->prepare_overlay(elsewhere / "o1");
   REQUIRE(overlay);
@@ -106,7 +106,7 @@ TEST_CASE("layered disk: an overlay in another folder names its backing file in 
 }
 
 TEST_CASE("layered disk: what was only in memory of a frozen layer is read before it is sealed") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
   f.write(0, 1 << 20, 3);
   f.push("o2");
@@ -122,7 +122,7 @@ TEST_CASE("layered disk: what was only in memory of a frozen layer is read befor
 }
 
 TEST_CASE("layered disk: a flush after a switch covers what was written before it") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
   f.write(0, 1 << 20, 3);
   f.push("o2");
@@ -138,7 +138,7 @@ TEST_CASE("layered disk: a flush after a switch covers what was written before i
 }
 
 TEST_CASE("layered disk: a sealed layer can be read by others, the top by nobody") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
   f.push("o2");
   CHECK(refusal({raw(f.folder / "base")}, true).find("in use by") != std::string::npos);
@@ -152,7 +152,7 @@ TEST_CASE("layered disk: a sealed layer can be read by others, the top by nobody
 
 TEST_CASE("layered disk: two disks share what lies below their tops") {
   const TemporaryFolder folder;
-  const auto base = raw(folder.make_file("base", kSize));
+  const auto base = raw(folder.make_file("base", kDiskSize));
   REQUIRE(create_overlay(folder / "a", {base}));
   REQUIRE(create_overlay(folder / "b", {base}));
   const auto loop = EventLoop::create("test").value();
@@ -166,7 +166,7 @@ TEST_CASE("layered disk: two disks share what lies below their tops") {
 }
 
 TEST_CASE("layered disk: an overlay that no disk took is removed") {
-  Fixture f;
+  LayeredDiskFixture f;
   {
     const auto overlay = f.disk->prepare_overlay(f.folder / "o1");
     REQUIRE(overlay);
@@ -178,7 +178,7 @@ TEST_CASE("layered disk: an overlay that no disk took is removed") {
 }
 
 TEST_CASE("layered disk: an overlay never takes the place of a file") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.folder.make_file("o1", 512, "precious");
   const auto overlay = f.disk->prepare_overlay(f.folder / "o1");
   REQUIRE_FALSE(overlay);
@@ -190,7 +190,7 @@ TEST_CASE("layered disk: an overlay never takes the place of a file") {
 }
 
 TEST_CASE("layered disk: every overlay has an identity of its own, which qemu-img keeps") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
   f.push("o2");
   f.disk.reset();
@@ -207,7 +207,7 @@ TEST_CASE("layered disk: every overlay has an identity of its own, which qemu-im
 }
 
 TEST_CASE("layered disk: read-only layers answer changes with EROFS and stay as they are") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
   f.write(0, 512, 7);
   const auto layers = f.disk->layers();
@@ -219,14 +219,14 @@ TEST_CASE("layered disk: read-only layers answer changes with EROFS and stay as 
   CHECK(run(*disk, range(BlockOperation::kDiscard, 0, 65536)) == EROFS);
   CHECK(run(*disk, range(BlockOperation::kFlush, 0, 0)) == 0);
   CHECK(contents(*disk, 0, 512) == pattern(512, 7));
-  CHECK(run(*disk, transfer(BlockOperation::kRead, kSize, bytes)) == EINVAL);
+  CHECK(run(*disk, transfer(BlockOperation::kRead, kDiskSize, bytes)) == EINVAL);
   CHECK(file_bytes(f.folder / "o1", 0, 65536) == before);
 }
 
 TEST_CASE("layered disk: completions come later, on the loop, also where there is nothing to do") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.push("o1");
-  REQUIRE(run(*f.disk, range(BlockOperation::kWriteZeroes, 0, kSize)) == 0);
+  REQUIRE(run(*f.disk, range(BlockOperation::kWriteZeroes, 0, kDiskSize)) == 0);
   std::vector<std::byte> bytes(4096, std::byte{1});
   std::atomic<bool> is_done{false};
   auto read = transfer(BlockOperation::kRead, 0, bytes);
@@ -240,7 +240,7 @@ TEST_CASE("layered disk: completions come later, on the loop, also where there i
 }
 
 TEST_CASE("layered disk: layers are switched and sealed while a loop works on them") {
-  Fixture f;
+  LayeredDiskFixture f;
   f.loop->start();
   std::atomic<int> errors{0};
   std::atomic<std::uint32_t> done{0};
@@ -250,8 +250,9 @@ TEST_CASE("layered disk: layers are switched and sealed while a loop works on th
     errors += error != 0 ? 1 : 0;
     const std::uint32_t i = ++done;
     if (!goes_on) return;
-    auto request = i % 50 == 0 ? range(BlockOperation::kFlush, 0, 0)
-                               : transfer(BlockOperation::kWrite, i * 9216 % (kSize / 2), bytes);
+    auto request = i % 50 == 0
+                       ? range(BlockOperation::kFlush, 0, 0)
+                       : transfer(BlockOperation::kWrite, i * 9216 % (kDiskSize / 2), bytes);
     request.done = next;
     f.disk->submit(std::move(request));
     f.disk->kick();

@@ -31,7 +31,7 @@ void patch(const std::string& path, std::uint64_t offset, std::vector<unsigned> 
           static_cast<ssize_t>(raw.size()));
 }
 
-struct Fixture {
+struct Qcow2Fixture {
   std::string create(const std::string& options) const {
     must_qemu_img(fmt::format("create -q -f qcow2 {} {} 4M", options, path));
     return path;
@@ -45,7 +45,7 @@ struct Fixture {
 using Kind = base::ErrorKind;
 
 TEST_CASE("qcow2: what is not supported is refused by its name, with what to do") {
-  const Fixture f;
+  const Qcow2Fixture f;
   SECTION("version 2") {
     f.create("-o compat=0.10");
     check_refused(f.layers(), Kind::kUnsupported, {f.path, "version 2", "qemu-img amend"});
@@ -92,7 +92,7 @@ TEST_CASE("qcow2: what is not supported is refused by its name, with what to do"
 }
 
 TEST_CASE("qcow2: damage is refused, with what to do") {
-  const Fixture f;
+  const Qcow2Fixture f;
   f.create("-o cluster_size=4096");
   REQUIRE(qemu_tool("qemu-io -f qcow2 -c 'write -q 0 2M' " + f.path).status == 0);
   const auto field = [&](std::uint64_t at) {
@@ -166,7 +166,7 @@ TEST_CASE("qcow2: damage is refused, with what to do") {
 }
 
 TEST_CASE("qcow2: a backing file is only what the caller named") {
-  const Fixture f;
+  const Qcow2Fixture f;
   const auto base = f.folder.make_file("base", 4 << 20);
   const auto other = f.folder.make_file("other", 4 << 20);
   f.create("-b base -F raw");
@@ -199,7 +199,7 @@ TEST_CASE("qcow2: a backing file is only what the caller named") {
 }
 
 TEST_CASE("qcow2: layers that make no chain are refused") {
-  const Fixture f;
+  const Qcow2Fixture f;
   const auto base = f.folder.make_file("base", 4 << 20);
   f.create("");
   const ImageLayer top{f.path, ImageFormat::kQcow2};

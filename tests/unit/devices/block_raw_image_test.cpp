@@ -18,11 +18,11 @@ using namespace testing;
 
 using Engine = FileIo::Engine;
 
-constexpr std::uint64_t kSize = 4 << 20;
+constexpr std::uint64_t kImageSize = 4 << 20;
 
 /// An open image on a loop that nobody started: all happens on the test's thread, in `drain`.
-struct Fixture {
-  explicit Fixture(Engine which, std::uint64_t size = kSize, bool read_only = false)
+struct RawImageFixture {
+  explicit RawImageFixture(Engine which, std::uint64_t size = kImageSize, bool read_only = false)
       : path(folder.make_file("x.img", size)),
         image(open_raw_disk(path, {read_only, which}, *loop).value()) {}
 
@@ -37,14 +37,14 @@ Engine any_engine() {
 }
 
 TEST_CASE("io_uring is used unless threads are asked for or it is missing") {
-  Fixture automatic(Engine::kAuto);
-  Fixture forced(Engine::kThreads);
+  RawImageFixture automatic(Engine::kAuto);
+  RawImageFixture forced(Engine::kThreads);
   CHECK(automatic.image->engine_name() == (make_uring_engine() ? "io_uring" : "threads"));
   CHECK(forced.image->engine_name() == "threads");
 }
 
 TEST_CASE("what was written is read back and lies in the file") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(8192, 3);
   CHECK(run(*disk.image, transfer(BlockOperation::kWrite, 4096, bytes)) == 0);
   CHECK(run(*disk.image, range(BlockOperation::kFlush, 0, 0)) == 0);
@@ -57,7 +57,7 @@ TEST_CASE("what was written is read back and lies in the file") {
 }
 
 TEST_CASE("a request with more buffers than one system call takes is done in parts") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(3000 * 512, 1);
   BlockRequest request = transfer(BlockOperation::kWrite, 512, bytes);
   request.buffers.clear();
@@ -70,7 +70,7 @@ TEST_CASE("a request with more buffers than one system call takes is done in par
 }
 
 TEST_CASE("far more requests than the ring holds may be in flight") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   constexpr std::size_t kCount = 1000;
   auto bytes = pattern(kCount * 512, 9);
   std::size_t done = 0;
@@ -88,7 +88,7 @@ TEST_CASE("far more requests than the ring holds may be in flight") {
 }
 
 TEST_CASE("completions come on the loop's thread, with one call after each group") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   std::atomic<int> done{0};
   std::atomic<bool> groups_follow{false};
   std::atomic<bool> on_loop{true};
@@ -113,7 +113,7 @@ TEST_CASE("completions come on the loop's thread, with one call after each group
 }
 
 TEST_CASE("a callback may submit more, and drain waits for that too") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(512, 5);
   int flushed = -1;
   auto write = transfer(BlockOperation::kWrite, 0, bytes);
@@ -128,7 +128,7 @@ TEST_CASE("a callback may submit more, and drain waits for that too") {
 }
 
 TEST_CASE("a discard gives the space back to the host") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(1 << 20, 7);
   REQUIRE(run(*disk.image, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
   REQUIRE(run(*disk.image, range(BlockOperation::kFlush, 0, 0)) == 0);
@@ -142,7 +142,7 @@ TEST_CASE("a discard gives the space back to the host") {
 }
 
 TEST_CASE("write-zeroes zeroes just its range and keeps the size") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(64 << 10, 11);
   REQUIRE(run(*disk.image, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
   auto request = range(BlockOperation::kWriteZeroes, 512, 8192 + 512);
@@ -151,24 +151,24 @@ TEST_CASE("write-zeroes zeroes just its range and keeps the size") {
   CHECK(error == 0);
   std::fill_n(bytes.begin() + 512, 8192 + 512, std::byte{0});
   CHECK(contents(*disk.image, 0, bytes.size()) == bytes);
-  CHECK(std::filesystem::file_size(disk.path) == kSize);
+  CHECK(std::filesystem::file_size(disk.path) == kImageSize);
 }
 
 TEST_CASE("requests outside the image and unlike their buffers are refused") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(1024, 0);
-  CHECK(run(*disk.image, transfer(BlockOperation::kWrite, kSize - 512, bytes)) == EINVAL);
+  CHECK(run(*disk.image, transfer(BlockOperation::kWrite, kImageSize - 512, bytes)) == EINVAL);
   CHECK(run(*disk.image, transfer(BlockOperation::kRead, ~std::uint64_t{511}, bytes)) == EINVAL);
   CHECK(run(*disk.image, range(BlockOperation::kDiscard, 512, ~std::uint64_t{511})) == EINVAL);
   auto request = transfer(BlockOperation::kRead, 0, bytes);
   request.size = 512;
   const int error = run(*disk.image, std::move(request));
   CHECK(error == EINVAL);
-  CHECK(std::filesystem::file_size(disk.path) == kSize);
+  CHECK(std::filesystem::file_size(disk.path) == kImageSize);
 }
 
 TEST_CASE("a read-only image reads and flushes but does not change") {
-  Fixture disk(any_engine(), kSize, true);
+  RawImageFixture disk(any_engine(), kImageSize, true);
   auto bytes = pattern(512, 0);
   CHECK(run(*disk.image, transfer(BlockOperation::kRead, 0, bytes)) == 0);
   CHECK(run(*disk.image, range(BlockOperation::kFlush, 0, 0)) == 0);
@@ -178,7 +178,7 @@ TEST_CASE("a read-only image reads and flushes but does not change") {
 }
 
 TEST_CASE("a file truncated under us gives read errors, and writes still work") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   REQUIRE(::truncate(disk.path.c_str(), 4096) == 0);
   auto bytes = pattern(8192, 2);
   CHECK(run(*disk.image, transfer(BlockOperation::kRead, 0, bytes)) == EIO);
@@ -208,7 +208,7 @@ class FileSizeLimit {
 };
 
 TEST_CASE("a write that the host takes half of fails, and the image goes on working") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(8192, 4);
   {
     const FileSizeLimit limit(1 << 20);
@@ -224,7 +224,7 @@ TEST_CASE("a file that became immutable fails writes only") {
   const Engine which = any_engine();
   auto loop = EventLoop::create("test").value();
   const base::Fd memory(::memfd_create("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  REQUIRE(::ftruncate(memory.get(), kSize) == 0);
+  REQUIRE(::ftruncate(memory.get(), kImageSize) == 0);
   const auto image =
       open_raw_disk("/proc/self/fd/" + std::to_string(memory.get()), {false, which}, *loop).value();
   auto bytes = pattern(512, 8);
@@ -238,7 +238,7 @@ TEST_CASE("where the host cannot zero a range, zeroes are written") {
   const Engine which = any_engine();
   auto loop = EventLoop::create("test").value();
   const base::Fd memory(::memfd_create("disk", MFD_CLOEXEC));
-  REQUIRE(::ftruncate(memory.get(), kSize) == 0);
+  REQUIRE(::ftruncate(memory.get(), kImageSize) == 0);
   REQUIRE(::fallocate(memory.get(), FALLOC_FL_ZERO_RANGE, 0, 512) < 0);  // tmpfs has none
   const auto image =
       open_raw_disk("/proc/self/fd/" + std::to_string(memory.get()), {false, which}, *loop).value();
@@ -250,7 +250,7 @@ TEST_CASE("where the host cannot zero a range, zeroes are written") {
 }
 
 TEST_CASE("an image that goes away with requests in flight waits for the host") {
-  Fixture disk(any_engine());
+  RawImageFixture disk(any_engine());
   auto bytes = pattern(1 << 20, 6);
   bool called = false;
   auto request = transfer(BlockOperation::kWrite, 0, bytes);

@@ -65,8 +65,8 @@ struct Actions : ConsoleActions {
   std::atomic<int> quits{0};
 };
 
-struct Rig {
-  explicit Rig(std::size_t capacity, bool escape_key = true) : receiver(capacity) {
+struct StdioRig {
+  explicit StdioRig(std::size_t capacity, bool escape_key = true) : receiver(capacity) {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     in = base::Fd(ends[0]);
@@ -100,13 +100,13 @@ std::chrono::nanoseconds cpu_time() {
 }
 
 TEST_CASE("stdio console: what is typed reaches the receiver") {
-  Rig rig(100);
+  StdioRig rig(100);
   rig.type("hello");
   CHECK(rig.receiver.wait_for(5) == "hello");
 }
 
 TEST_CASE("stdio console: input that was refused comes after there is room again, in order") {
-  Rig rig(3, GENERATE(false, true));
+  StdioRig rig(3, GENERATE(false, true));
   rig.type("abcdef");
   CHECK(rig.receiver.wait_for(3) == "abc");
   rig.type("ghi");
@@ -117,7 +117,7 @@ TEST_CASE("stdio console: input that was refused comes after there is room again
 }
 
 TEST_CASE("stdio console: the escape key works although the guest takes no input") {
-  Rig rig(0);
+  StdioRig rig(0);
   rig.type("abc\x1Dx");
   for (int i = 0; i < 2000 && rig.actions.quits == 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -126,14 +126,14 @@ TEST_CASE("stdio console: the escape key works although the guest takes no input
 }
 
 TEST_CASE("stdio console: without the escape key every byte passes") {
-  Rig rig(100, false);
+  StdioRig rig(100, false);
   rig.type("\x1Dx");
   CHECK(rig.receiver.wait_for(2) == "\x1Dx");
   CHECK(rig.actions.quits == 0);
 }
 
 TEST_CASE("stdio console: at end of file the loop sleeps") {
-  Rig rig(100);
+  StdioRig rig(100);
   rig.type("last");
   rig.keyboard.reset();
   CHECK(rig.receiver.wait_for(4) == "last");
@@ -144,7 +144,7 @@ TEST_CASE("stdio console: at end of file the loop sleeps") {
 }
 
 TEST_CASE("stdio console: a full receiver without the escape key does not make the loop spin") {
-  Rig rig(0, false);
+  StdioRig rig(0, false);
   rig.type("abc");
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   rig.type("def");
@@ -154,7 +154,7 @@ TEST_CASE("stdio console: a full receiver without the escape key does not make t
 }
 
 TEST_CASE("stdio console: the receiver's gate is taken back at the end") {
-  Rig rig(100);
+  StdioRig rig(100);
   CHECK(rig.receiver.has_gate());
   rig.console.reset();
   CHECK_FALSE(rig.receiver.has_gate());

@@ -5,7 +5,7 @@
 namespace stasis::devices {
 namespace {
 
-class Recorder : public IoHandler {
+class AccessRecorder : public IoHandler {
  public:
   std::string_view name() const override { return "recorder"; }
   std::uint64_t read(IoAccess access) override { return 0x1122334455667700 + access.offset; }
@@ -19,7 +19,7 @@ class Recorder : public IoHandler {
 
 TEST_CASE("an access reaches its handler with the offset into the range") {
   IoBus bus;
-  Recorder device;
+  AccessRecorder device;
   REQUIRE(bus.add(0x100, 8, device));
   CHECK(bus.read(0x103, 1) == 0x03);
   CHECK(bus.read(0x100, 4) == 0x55667700);
@@ -30,7 +30,7 @@ TEST_CASE("an access reaches its handler with the offset into the range") {
 
 TEST_CASE("nobody's address reads all ones") {
   IoBus bus;
-  Recorder device;
+  AccessRecorder device;
   REQUIRE(bus.add(0x100, 8, device));
   CHECK(bus.read(0xFF, 1) == 0xFF);
   CHECK(bus.read(0x108, 2) == 0xFFFF);
@@ -42,7 +42,7 @@ TEST_CASE("nobody's address reads all ones") {
 
 TEST_CASE("overlapping, empty and wrapping ranges are refused") {
   IoBus bus;
-  Recorder device;
+  AccessRecorder device;
   REQUIRE(bus.add(0x100, 8, device));
   CHECK_FALSE(bus.add(0x107, 1, device));
   CHECK_FALSE(bus.add(0xF0, 0x11, device));

@@ -10,7 +10,7 @@
 namespace stasis::devices {
 namespace {
 
-struct Bench {
+struct AcpiPmBench {
   FakeLine irq;
   FakeEvents events;
   std::unique_ptr<AcpiPm> pm = make({});
@@ -23,7 +23,7 @@ struct Bench {
 constexpr unsigned kSleepEnable = 0x20;
 
 TEST_CASE("acpi-pm: keeps the device contract") {
-  Bench bench;
+  AcpiPmBench bench;
   check_device_contract<AcpiPm>([&](const auto& state) { return bench.make(state); },
                                 [](AcpiPm& pm) {
                                   pm.press_power_button();
@@ -32,7 +32,7 @@ TEST_CASE("acpi-pm: keeps the device contract") {
 }
 
 TEST_CASE("acpi-pm: entering S5 switches the machine off (4.8.3.7)") {
-  Bench bench;
+  AcpiPmBench bench;
   out(*bench.pm, AcpiPm::kSleepControl, AcpiPm::kSleepTypeS5 << 2);
   CHECK(bench.events.power_offs == 0);
   out(*bench.pm, AcpiPm::kSleepControl, AcpiPm::kSleepTypeS5 << 2 | kSleepEnable);
@@ -41,14 +41,14 @@ TEST_CASE("acpi-pm: entering S5 switches the machine off (4.8.3.7)") {
 }
 
 TEST_CASE("acpi-pm: other sleep types are ignored, SLP_EN reads as zero") {
-  Bench bench;
+  AcpiPmBench bench;
   out(*bench.pm, AcpiPm::kSleepControl, 3 << 2 | kSleepEnable);
   CHECK(bench.events.power_offs == 0);
   CHECK(in(*bench.pm, AcpiPm::kSleepControl) == 3 << 2);
 }
 
 TEST_CASE("acpi-pm: writing one clears the wake status (4.8.3.7)") {
-  Bench bench;
+  AcpiPmBench bench;
   AcpiPmState state;
   state.wake_status = true;
   bench.pm = bench.make(state);
@@ -59,14 +59,14 @@ TEST_CASE("acpi-pm: writing one clears the wake status (4.8.3.7)") {
 }
 
 TEST_CASE("acpi-pm: only the reset value resets (4.8.3.6)") {
-  Bench bench;
+  AcpiPmBench bench;
   for (unsigned value = 0; value < 256; ++value) out(*bench.pm, AcpiPm::kReset, value);
   CHECK(bench.events.resets == 1);
   CHECK(in(*bench.pm, AcpiPm::kReset) == 0);
 }
 
 TEST_CASE("acpi-pm: events hold the line until they are read, once") {
-  Bench bench;
+  AcpiPmBench bench;
   bench.pm->press_power_button();
   bench.pm->announce_generation_change();
   bench.pm->press_power_button();
@@ -77,7 +77,7 @@ TEST_CASE("acpi-pm: events hold the line until they are read, once") {
 }
 
 TEST_CASE("acpi-pm: an event that was not read is told after a restore") {
-  Bench bench;
+  AcpiPmBench bench;
   bench.pm->press_power_button();
   const AcpiPmState saved = bench.pm->save();
   bench.irq = {};
@@ -88,7 +88,7 @@ TEST_CASE("acpi-pm: an event that was not read is told after a restore") {
 }
 
 TEST_CASE("acpi-pm: a request under way is made again after a restore (T56)") {
-  Bench bench;
+  AcpiPmBench bench;
   out(*bench.pm, AcpiPm::kReset, AcpiPm::kResetValue);
   bench.pm = bench.make(bench.pm->save());
   CHECK(bench.events.resets == 2);
@@ -100,7 +100,7 @@ TEST_CASE("acpi-pm: a request under way is made again after a restore (T56)") {
 }
 
 TEST_CASE("acpi-pm: registers that do not exist read zero and take anything") {
-  Bench bench;
+  AcpiPmBench bench;
   out(*bench.pm, 15, 0xFF);
   CHECK(in(*bench.pm, 15) == 0);
   CHECK(bench.pm->save() == AcpiPmState{});

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1 << 20;
 
-struct Bench {
+struct CmosRtcBench {
   std::timespec host{1'717'246'799, 0};  // Saturday 2024-06-01 12:59:59 UTC
   std::uint64_t low_ram = 256 * kMiB;
   std::uint64_t high_ram = 0;
@@ -33,7 +33,7 @@ struct Bench {
 };
 
 TEST_CASE("rtc: keeps the device contract") {
-  Bench bench;
+  CmosRtcBench bench;
   check_device_contract<CmosRtc>([&](const auto& state) { return bench.make(state); },
                                  [](CmosRtc& rtc) {
                                    out(rtc, 0, 0x09);
@@ -46,7 +46,7 @@ TEST_CASE("rtc: keeps the device contract") {
 }
 
 TEST_CASE("rtc: tells the host's time in BCD, 24 hours, UTC") {
-  Bench bench;
+  CmosRtcBench bench;
   CHECK(bench.get(0x00) == 0x59);
   CHECK(bench.get(0x02) == 0x59);
   CHECK(bench.get(0x04) == 0x12);
@@ -58,7 +58,7 @@ TEST_CASE("rtc: tells the host's time in BCD, 24 hours, UTC") {
 }
 
 TEST_CASE("rtc: tells it in binary when asked") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x0B, 0x06);
   CHECK(bench.get(0x00) == 59);
   CHECK(bench.get(0x09) == 24);
@@ -69,7 +69,7 @@ TEST_CASE("rtc: in 12-hour format noon is 12 PM and midnight 12 AM") {
   const auto [hour, bcd, binary] = GENERATE(table<int, unsigned, unsigned>(
       {{0, 0x12, 12}, {1, 0x01, 1}, {11, 0x11, 11}, {12, 0x92, 0x8C}, {23, 0x91, 0x8B}}));
   CAPTURE(hour);
-  Bench bench;
+  CmosRtcBench bench;
   bench.host.tv_sec += (hour - 12) * 3600;
   bench.set(0x0B, 0x00);
   CHECK(bench.get(0x04) == bcd);
@@ -80,7 +80,7 @@ TEST_CASE("rtc: in 12-hour format noon is 12 PM and midnight 12 AM") {
 TEST_CASE("rtc: hours set in 12-hour format come back in both") {
   const auto [written, hour] =
       GENERATE(table<unsigned, unsigned>({{0x12, 0x00}, {0x01, 0x01}, {0x92, 0x12}, {0x91, 0x23}}));
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x0B, 0x00);
   bench.set(0x04, written);
   CHECK(bench.get(0x04) == written);
@@ -89,7 +89,7 @@ TEST_CASE("rtc: hours set in 12-hour format come back in both") {
 }
 
 TEST_CASE("rtc: shows an update in progress just before a second ends") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.host.tv_nsec = 997'771'999;
   CHECK((bench.get(0x0A) & 0x80) == 0);
   bench.host.tv_nsec = 997'772'000;
@@ -99,7 +99,7 @@ TEST_CASE("rtc: shows an update in progress just before a second ends") {
 }
 
 TEST_CASE("rtc: SET holds the time still, and clearing it goes on from there") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x0B, 0x82);
   bench.host.tv_sec += 10;
   CHECK(bench.get(0x00) == 0x59);
@@ -110,7 +110,7 @@ TEST_CASE("rtc: SET holds the time still, and clearing it goes on from there") {
 }
 
 TEST_CASE("rtc: the guest can set any date, century included, and it survives a restore") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x0B, 0x82);
   bench.set(0x32, 0x21);
   bench.set(0x09, 0x00);
@@ -131,7 +131,7 @@ TEST_CASE("rtc: the guest can set any date, century included, and it survives a 
 
 TEST_CASE("rtc: a date before the host's epoch and after 2262 is kept") {
   const auto century = GENERATE(0x00U, 0x18U, 0x19U, 0x99U);
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x32, century);
   CHECK(bench.get(0x32) == century);
   CHECK(bench.get(0x09) == 0x24);
@@ -139,7 +139,7 @@ TEST_CASE("rtc: a date before the host's epoch and after 2262 is kept") {
 }
 
 TEST_CASE("rtc: setting a register leaves the phase of the second alone") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.host.tv_nsec = 700'000'000;
   bench.set(0x00, 0x10);
   bench.host.tv_nsec = 999'999'999;
@@ -149,7 +149,7 @@ TEST_CASE("rtc: setting a register leaves the phase of the second alone") {
 }
 
 TEST_CASE("rtc: after the divider's reset the first second takes half as long") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.host.tv_nsec = 900'000'000;
   bench.set(0x0A, 0x76);
   bench.set(0x00, 0x10);
@@ -162,7 +162,7 @@ TEST_CASE("rtc: after the divider's reset the first second takes half as long") 
 }
 
 TEST_CASE("rtc: rubbish in the time registers does no harm") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x0B, 0x82);
   for (unsigned reg = 0; reg < 10; ++reg) bench.set(reg, 0xFF);
   bench.set(0x32, 0xFF);
@@ -173,7 +173,7 @@ TEST_CASE("rtc: rubbish in the time registers does no harm") {
 }
 
 TEST_CASE("rtc: status registers C and D read as no interrupt and a good battery") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x0C, 0xFF);
   bench.set(0x0D, 0x00);
   CHECK(bench.get(0x0C) == 0);
@@ -181,7 +181,7 @@ TEST_CASE("rtc: status registers C and D read as no interrupt and a good battery
 }
 
 TEST_CASE("rtc: alarm and shutdown byte are RAM, the index's top bit is not part of it") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.set(0x01, 0x30);
   bench.set(0x8F, 0x0A);
   CHECK(bench.get(0x01) == 0x30);
@@ -189,7 +189,7 @@ TEST_CASE("rtc: alarm and shutdown byte are RAM, the index's top bit is not part
 }
 
 TEST_CASE("rtc: tells the size of memory") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.low_ram = 3072 * kMiB;
   bench.high_ram = 3072 * kMiB;
   bench.restore();
@@ -220,7 +220,7 @@ TEST_CASE("rtc: the host's clock is about now") {
 }
 
 TEST_CASE("rtc: a clock set back goes on where it was, to the nanosecond") {
-  Bench bench;
+  CmosRtcBench bench;
   bench.rtc = bench.make({.offset_seconds = 100, .offset_nanoseconds = 250'000'000});
   const CmosRtcState before = bench.rtc->save();
   const CmosRtcState later = CmosRtc::set_back(before, 3'600'400'000'000);

@@ -9,7 +9,7 @@
 namespace stasis::devices {
 namespace {
 
-struct Bench {
+struct I8042Bench {
   FakeEvents events;
   std::unique_ptr<I8042> chip = make({});
 
@@ -23,7 +23,7 @@ struct Bench {
 };
 
 TEST_CASE("i8042: keeps the device contract") {
-  Bench bench;
+  I8042Bench bench;
   check_device_contract<I8042>([&](const auto& state) { return bench.make(state); },
                                [](I8042& chip) {
                                  out(chip.command_port(), 0, 0xAA);
@@ -33,13 +33,13 @@ TEST_CASE("i8042: keeps the device contract") {
 }
 
 TEST_CASE("i8042: at rest nothing is in the output buffer and input is taken") {
-  Bench bench;
+  I8042Bench bench;
   CHECK((bench.status() & 0x03) == 0);
   CHECK((bench.status() & 0x10) != 0);  // not locked, or Linux complains
 }
 
 TEST_CASE("i8042: the self test passes and sets the system flag") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0xAA);
   CHECK((bench.status() & 0x05) == 0x05);
   CHECK(bench.answer() == 0x55);
@@ -47,7 +47,7 @@ TEST_CASE("i8042: the self test passes and sets the system flag") {
 }
 
 TEST_CASE("i8042: the command byte reads back as written") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0x60);
   bench.data(0x47);
   bench.command(0x20);
@@ -57,7 +57,7 @@ TEST_CASE("i8042: the command byte reads back as written") {
 TEST_CASE("i8042: enabling and disabling interfaces shows in the command byte") {
   const auto [command, bit, set] = GENERATE(table<unsigned, unsigned, bool>(
       {{0xAD, 0x10, true}, {0xAE, 0x10, false}, {0xA7, 0x20, true}, {0xA8, 0x20, false}}));
-  Bench bench;
+  I8042Bench bench;
   bench.command(0x60);
   bench.data(set ? 0x00 : 0x30);
   bench.command(command);
@@ -66,7 +66,7 @@ TEST_CASE("i8042: enabling and disabling interfaces shows in the command byte") 
 }
 
 TEST_CASE("i8042: keyboard interface is well, auxiliary port is absent but answers") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0xAB);
   CHECK(bench.answer() == 0x00);
   bench.command(0xA9);
@@ -78,7 +78,7 @@ TEST_CASE("i8042: keyboard interface is well, auxiliary port is absent but answe
 }
 
 TEST_CASE("i8042: any pulse of output bit 0 resets the machine, others do not") {
-  Bench bench;
+  I8042Bench bench;
   for (unsigned command = 0xF0; command <= 0xFF; ++command) {
     CAPTURE(command);
     const int before = bench.events.resets;
@@ -88,7 +88,7 @@ TEST_CASE("i8042: any pulse of output bit 0 resets the machine, others do not") 
 }
 
 TEST_CASE("i8042: writing output bit 0 low resets the machine") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0xD1);
   bench.data(0x03);
   CHECK(bench.events.resets == 0);
@@ -98,7 +98,7 @@ TEST_CASE("i8042: writing output bit 0 low resets the machine") {
 }
 
 TEST_CASE("i8042: the output port reads back, not in reset") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0xD1);
   bench.data(0x01);
   bench.command(0xD0);
@@ -106,14 +106,14 @@ TEST_CASE("i8042: the output port reads back, not in reset") {
 }
 
 TEST_CASE("i8042: a byte for the absent keyboard is dropped") {
-  Bench bench;
+  I8042Bench bench;
   bench.data(0xF2);
   CHECK((bench.status() & 0x01) == 0);
   CHECK(bench.chip->save() == I8042State{});
 }
 
 TEST_CASE("i8042: saved in mid-command, the parameter still finds its command") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0x60);
   bench.chip = bench.make(bench.chip->save());
   bench.data(0x21);
@@ -122,7 +122,7 @@ TEST_CASE("i8042: saved in mid-command, the parameter still finds its command") 
 }
 
 TEST_CASE("i8042: saved in mid-reset, it asks for the reset again (T56)") {
-  Bench bench;
+  I8042Bench bench;
   bench.command(0xFE);
   const I8042State saved = bench.chip->save();
   FakeEvents restored;

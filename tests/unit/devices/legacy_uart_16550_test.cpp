@@ -20,7 +20,7 @@ class FakeGate final : public InputGate {
   int calls = 0;
 };
 
-struct Bench {
+struct UartBench {
   FakeLine irq;
   FakeSink sink;
   FakeGate gate;
@@ -47,7 +47,7 @@ std::vector<std::uint8_t> counting(std::size_t size) {
 }
 
 TEST_CASE("uart: keeps the device contract") {
-  Bench bench;
+  UartBench bench;
   check_device_contract<Uart16550>([&](const auto& state) { return bench.make(state); },
                                    [](Uart16550& uart) {
                                      out(uart, UART_LCR, UART_LCR_DLAB);
@@ -64,7 +64,7 @@ TEST_CASE("uart: keeps the device contract") {
 }
 
 TEST_CASE("uart: reset values (table I)") {
-  Bench bench;
+  UartBench bench;
   CHECK(bench.get(UART_IER) == 0);
   CHECK(bench.get(UART_IIR) == UART_IIR_NO_INT);
   CHECK(bench.get(UART_LCR) == 0);
@@ -75,7 +75,7 @@ TEST_CASE("uart: reset values (table I)") {
 }
 
 TEST_CASE("uart: a written byte is out at once and the transmitter is empty again") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_TX, 'h');
   bench.set(UART_TX, 'i');
   CHECK(bench.sink.text == "hi");
@@ -83,7 +83,7 @@ TEST_CASE("uart: a written byte is out at once and the transmitter is empty agai
 }
 
 TEST_CASE("uart: DLAB turns the first two registers into the divisor (8.2)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
   bench.set(UART_DLL, 0x34);
   bench.set(UART_DLM, 0x12);
@@ -95,14 +95,14 @@ TEST_CASE("uart: DLAB turns the first two registers into the divisor (8.2)") {
 }
 
 TEST_CASE("uart: a wide access is one access a byte") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_LCR, UART_LCR_DLAB);
   bench.uart->write({UART_DLL, 2}, 0xABCD);
   CHECK(bench.uart->read({UART_DLL, 2}) == 0xABCD);
 }
 
 TEST_CASE("uart: only what exists of IER and MCR is kept (8.6, 8.7)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_IER, 0xF0);
   bench.set(UART_MCR, 0xE0);
   bench.set(UART_SCR, 0xA5);
@@ -112,7 +112,7 @@ TEST_CASE("uart: only what exists of IER and MCR is kept (8.6, 8.7)") {
 }
 
 TEST_CASE("uart: enabling the empty transmitter's interrupt raises it, every time (8.6)") {
-  Bench bench;
+  UartBench bench;
   for (int i = 0; i < 2; ++i) {
     bench.set(UART_IER, UART_IER_THRI);
     CHECK(bench.irq.level);
@@ -124,7 +124,7 @@ TEST_CASE("uart: enabling the empty transmitter's interrupt raises it, every tim
 }
 
 TEST_CASE("uart: a write that nobody waits for an IIR read of still makes an edge (8.5)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_IER, UART_IER_THRI);
   const int rises = bench.irq.rises;
   bench.set(UART_TX, 'a');
@@ -133,7 +133,7 @@ TEST_CASE("uart: a write that nobody waits for an IIR read of still makes an edg
 }
 
 TEST_CASE("uart: saved between the write and its interrupt, it still interrupts (T52)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_IER, UART_IER_THRI);
   bench.interrupt();
   bench.set(UART_TX, 'a');
@@ -144,7 +144,7 @@ TEST_CASE("uart: saved between the write and its interrupt, it still interrupts 
 }
 
 TEST_CASE("uart: restored at rest, it drives the line low") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_IER, UART_IER_RDI);
   bench.restore();
   CHECK(bench.irq.calls == 1);
@@ -152,14 +152,14 @@ TEST_CASE("uart: restored at rest, it drives the line low") {
 }
 
 TEST_CASE("uart: output with interrupts off does not touch the line") {
-  Bench bench;
+  UartBench bench;
   const int calls = bench.irq.calls;
   bench.set(UART_TX, 'a');
   CHECK(bench.irq.calls == calls);
 }
 
 TEST_CASE("uart: input is read in order, with data ready until the last byte (8.3)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_FCR, UART_FCR_ENABLE_FIFO);
   REQUIRE(bench.receive({'a', 'b'}) == 2);
   CHECK((bench.get(UART_LSR) & UART_LSR_DR) != 0);
@@ -170,7 +170,7 @@ TEST_CASE("uart: input is read in order, with data ready until the last byte (8.
 }
 
 TEST_CASE("uart: below the trigger level input is told by the time-out (8.4, 8.10)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_TRIGGER_8);
   bench.set(UART_IER, UART_IER_RDI);
   bench.receive(counting(7));
@@ -184,7 +184,7 @@ TEST_CASE("uart: below the trigger level input is told by the time-out (8.4, 8.1
 }
 
 TEST_CASE("uart: received data hides the transmitter's interrupt, reading IIR keeps it (8.5)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_IER, UART_IER_RDI | UART_IER_THRI);
   bench.receive({'a'});
   CHECK(bench.interrupt() == UART_IIR_RDI);
@@ -193,7 +193,7 @@ TEST_CASE("uart: received data hides the transmitter's interrupt, reading IIR ke
 }
 
 TEST_CASE("uart: without FIFOs one byte waits, with them a queue") {
-  Bench bench;
+  UartBench bench;
   CHECK(bench.receive({'a', 'b'}) == 1);
   bench.set(UART_FCR, UART_FCR_ENABLE_FIFO);
   CHECK(bench.receive(counting(100)) == Uart16550::kQueue);
@@ -201,7 +201,7 @@ TEST_CASE("uart: without FIFOs one byte waits, with them a queue") {
 }
 
 TEST_CASE("uart: the sender hears once when half of the queue is free") {
-  Bench bench;
+  UartBench bench;
   bench.uart->set_input_gate(&bench.gate);
   bench.set(UART_FCR, UART_FCR_ENABLE_FIFO);
   bench.receive(counting(Uart16550::kQueue + 1));
@@ -214,7 +214,7 @@ TEST_CASE("uart: the sender hears once when half of the queue is free") {
 }
 
 TEST_CASE("uart: a sender that was never held back hears nothing") {
-  Bench bench;
+  UartBench bench;
   bench.uart->set_input_gate(&bench.gate);
   bench.receive({'a'});
   bench.get(UART_RX);
@@ -227,7 +227,7 @@ TEST_CASE("uart: the gate may send from within its call") {
     Uart16550* uart = nullptr;
     std::size_t taken = 0;
   } refill;
-  Bench bench;
+  UartBench bench;
   refill.uart = bench.uart.get();
   bench.uart->set_input_gate(&refill);
   bench.receive({'a', 'b'});
@@ -236,7 +236,7 @@ TEST_CASE("uart: the gate may send from within its call") {
 }
 
 TEST_CASE("uart: FCR empties the receiver and lets the sender go on (8.4)") {
-  Bench bench;
+  UartBench bench;
   bench.uart->set_input_gate(&bench.gate);
   bench.set(UART_FCR, UART_FCR_ENABLE_FIFO);
   bench.receive(counting(100));
@@ -251,14 +251,14 @@ TEST_CASE("uart: FCR empties the receiver and lets the sender go on (8.4)") {
 }
 
 TEST_CASE("uart: FCR without its enable bit programs nothing (8.4)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_FCR, UART_FCR_TRIGGER_14 | UART_FCR_CLEAR_RCVR);
   CHECK(bench.get(UART_IIR) == UART_IIR_NO_INT);
   CHECK(bench.uart->save().fcr == 0);
 }
 
 TEST_CASE("uart: loopback connects the modem lines, as Linux probes it (8.7)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_RTS);
   CHECK((bench.get(UART_MSR) & 0xF0) == (UART_MSR_DCD | UART_MSR_CTS));
   bench.set(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT1 | UART_MCR_DTR);
@@ -266,7 +266,7 @@ TEST_CASE("uart: loopback connects the modem lines, as Linux probes it (8.7)") {
 }
 
 TEST_CASE("uart: modem status changes are told once (8.8)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_IER, UART_IER_MSI);
   bench.set(UART_MCR, UART_MCR_LOOP | UART_MCR_OUT1);
   CHECK(bench.irq.level);
@@ -279,7 +279,7 @@ TEST_CASE("uart: modem status changes are told once (8.8)") {
 }
 
 TEST_CASE("uart: loopback returns bytes to the guest and takes none from outside (8.7)") {
-  Bench bench;
+  UartBench bench;
   bench.uart->set_input_gate(&bench.gate);
   bench.set(UART_MCR, UART_MCR_LOOP);
   bench.set(UART_TX, 'x');
@@ -291,7 +291,7 @@ TEST_CASE("uart: loopback returns bytes to the guest and takes none from outside
 }
 
 TEST_CASE("uart: looped back with FIFOs, 16 bytes fit and the 17th is lost (8.3)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_FCR, UART_FCR_ENABLE_FIFO);
   bench.set(UART_IER, UART_IER_RLSI);
   bench.set(UART_MCR, UART_MCR_LOOP);
@@ -303,7 +303,7 @@ TEST_CASE("uart: looped back with FIFOs, 16 bytes fit and the 17th is lost (8.3)
 }
 
 TEST_CASE("uart: looped back without FIFOs, the newer byte wins (8.3)") {
-  Bench bench;
+  UartBench bench;
   bench.set(UART_MCR, UART_MCR_LOOP);
   bench.set(UART_TX, 'a');
   bench.set(UART_TX, 'b');

@@ -11,7 +11,7 @@ namespace {
 
 using Guid = std::array<std::uint8_t, 16>;
 
-struct Bench {
+struct VmGenIdBench {
   static constexpr base::GuestAddress kAddress{0x1010};
   std::vector<std::byte> ram = std::vector<std::byte>(64);
   base::GuestMemory memory{{{base::GuestAddress{0x1000}, ram}}};
@@ -26,13 +26,13 @@ struct Bench {
 };
 
 TEST_CASE("vmgenid: keeps the device contract") {
-  Bench bench;
+  VmGenIdBench bench;
   check_device_contract<VmGenId>([&](const auto& state) { return bench.make(state); },
                                  [](VmGenId& id) { REQUIRE(id.set_new_generation()); });
 }
 
 TEST_CASE("vmgenid: the guest's memory shows the state's GUID, without a notification") {
-  Bench bench;
+  VmGenIdBench bench;
   const VmGenIdState state = VmGenId::random_state().value();
   const auto id = bench.make(state);
   CHECK(bench.in_ram() == state.guid);
@@ -40,7 +40,7 @@ TEST_CASE("vmgenid: the guest's memory shows the state's GUID, without a notific
 }
 
 TEST_CASE("vmgenid: a new generation is another GUID in memory, and the guest is told") {
-  Bench bench;
+  VmGenIdBench bench;
   const auto id = bench.make(VmGenId::random_state().value());
   const Guid before = bench.in_ram();
   REQUIRE(id->set_new_generation());
@@ -51,7 +51,7 @@ TEST_CASE("vmgenid: a new generation is another GUID in memory, and the guest is
 }
 
 TEST_CASE("vmgenid: only its 16 bytes are written") {
-  Bench bench;
+  VmGenIdBench bench;
   const auto id = bench.make(VmGenId::random_state().value());
   CHECK(bench.ram[0x0F] == std::byte{0});
   CHECK(bench.ram[0x20] == std::byte{0});

@@ -169,13 +169,13 @@ bool is_ip(const Frame& frame, unsigned protocol) {
   return frame.size() >= 34 && get16(frame, 12) == 0x0800 && frame[23] == protocol;
 }
 
-struct Rig {
-  explicit Rig(const std::vector<UserNetForward>& forwards = {})
+struct UserNetRig {
+  explicit UserNetRig(const std::vector<UserNetForward>& forwards = {})
       : net(UserNet::create({*loop}, forwards).value()) {
     net->set_receiver(&card);
     loop->start();
   }
-  ~Rig() {
+  ~UserNetRig() {
     loop->run_sync([this] { net->set_receiver(nullptr); });
   }
   void send(const Frame& frame) {
@@ -217,7 +217,7 @@ base::Fd connect_to(std::uint16_t port, int type) {
 }
 
 TEST_CASE("user net: DHCP offers 10.0.2.15 with its gateway and DNS") {
-  Rig rig;
+  UserNetRig rig;
   rig.send(dhcp_discover());
   const Frame offer = rig.card.wait_for([](const Frame& frame) { return is_ip(frame, 17); });
   const auto at = [&](std::size_t offset) {
@@ -237,7 +237,7 @@ TEST_CASE("user net: DHCP offers 10.0.2.15 with its gateway and DNS") {
 }
 
 TEST_CASE("user net: the gateway answers ARP") {
-  Rig rig;
+  UserNetRig rig;
   rig.send(arp(1, kGateway));
   const Frame reply = rig.card.wait_for([](const Frame& frame) { return is_arp(frame, 2); });
   CHECK(std::memcmp(&reply[28], kGateway.data(), 4) == 0);
@@ -246,7 +246,7 @@ TEST_CASE("user net: the gateway answers ARP") {
 
 TEST_CASE("user net: a guest's datagram reaches the host and the answer comes back") {
   const Bound server(SOCK_DGRAM);
-  Rig rig;
+  UserNetRig rig;
   rig.send(arp(1, kGateway));
   rig.send(udp(kGuest, kGateway, 4000, server.port, {'p', 'i', 'n', 'g'}));
   std::array<char, 16> text{};
@@ -263,7 +263,7 @@ TEST_CASE("user net: a guest's datagram reaches the host and the answer comes ba
 
 TEST_CASE("user net: a TCP connection to a forwarded port becomes a SYN to the guest's port") {
   const std::uint16_t port = free_port(SOCK_STREAM);
-  Rig rig({{.udp = false, .host_port = port, .guest_port = 22}});
+  UserNetRig rig({{.udp = false, .host_port = port, .guest_port = 22}});
   const base::Fd client = connect_to(port, SOCK_STREAM);
   rig.card.wait_for([](const Frame& frame) { return is_arp(frame, 1); });
   rig.send(arp(2, kGateway));
@@ -274,7 +274,7 @@ TEST_CASE("user net: a TCP connection to a forwarded port becomes a SYN to the g
 }
 
 TEST_CASE("user net: a connection from before a restore is reset, not left hanging") {
-  Rig rig;
+  UserNetRig rig;
   rig.send(tcp_ack(kGuest, kGateway, 40'000, 22));
   rig.card.wait_for([](const Frame& frame) { return is_arp(frame, 1); });
   rig.send(arp(2, kGateway));
@@ -285,7 +285,7 @@ TEST_CASE("user net: a connection from before a restore is reset, not left hangi
 
 TEST_CASE("user net: a datagram to a forwarded port reaches the guest's port") {
   const std::uint16_t port = free_port(SOCK_DGRAM);
-  Rig rig({{.udp = true, .host_port = port, .guest_port = 53}});
+  UserNetRig rig({{.udp = true, .host_port = port, .guest_port = 53}});
   rig.send(arp(1, kGateway));
   const base::Fd client = connect_to(port, SOCK_DGRAM);
   REQUIRE(::send(client.get(), "hello", 5, 0) == 5);
@@ -296,10 +296,10 @@ TEST_CASE("user net: a datagram to a forwarded port reaches the guest's port") {
 
 TEST_CASE("user net: released ports can be had by somebody else, and claimed again") {
   const std::uint16_t port = free_port(SOCK_STREAM);
-  Rig rig({{.udp = false, .host_port = port, .guest_port = 22}});
+  UserNetRig rig({{.udp = false, .host_port = port, .guest_port = 22}});
   rig.net->release_ports();
   {
-    Rig other({{.udp = false, .host_port = port, .guest_port = 22}});
+    UserNetRig other({{.udp = false, .host_port = port, .guest_port = 22}});
     CHECK_FALSE(rig.net->claim_ports());
   }
   CHECK(rig.net->claim_ports());
@@ -336,12 +336,12 @@ TEST_CASE("user net: port 0 is refused") {
 
 TEST_CASE("user net: a port is free again when the network is gone") {
   const std::uint16_t port = free_port(SOCK_STREAM);
-  { const Rig rig({{.host_port = port, .guest_port = 22}}); }
-  { const Rig rig({{.host_port = port, .guest_port = 22}}); }
+  { const UserNetRig rig({{.host_port = port, .guest_port = 22}}); }
+  { const UserNetRig rig({{.host_port = port, .guest_port = 22}}); }
 }
 
 TEST_CASE("user net: frames the card refuses wait, in order and not without limit") {
-  Rig rig;
+  UserNetRig rig;
   rig.card.accept(false);
   for (int i = 0; i < 400; ++i) rig.send(arp(1, kGateway));
   CHECK(rig.card.count() == 0);
@@ -353,7 +353,7 @@ TEST_CASE("user net: frames the card refuses wait, in order and not without limi
 }
 
 TEST_CASE("user net: rubbish from the guest is dropped") {
-  Rig rig;
+  UserNetRig rig;
   rig.send({});
   rig.send(Frame(13));
   rig.send(Frame(70'000, 0xFF));

@@ -14,8 +14,8 @@ using testing::config_value;
 using testing::TestSession;
 using Frame = std::vector<std::uint8_t>;
 
-constexpr unsigned kRx = VirtioNet::kReceiveQueue;
-constexpr unsigned kTx = VirtioNet::kTransmitQueue;
+constexpr unsigned kNetRx = VirtioNet::kReceiveQueue;
+constexpr unsigned kNetTx = VirtioNet::kTransmitQueue;
 
 /// Keeps what the guest sends; offers frames as a real backend does.
 class FakeBackend : public NetBackend {
@@ -33,7 +33,7 @@ class FakeBackend : public NetBackend {
   FrameReceiver* receiver = nullptr;
 };
 
-struct Rig {
+struct VirtioNetRig {
   std::unique_ptr<EventLoop> loop = EventLoop::create("test").value();
   FakeBackend backend;
   VirtioNet net{{*loop, backend}};
@@ -63,70 +63,70 @@ TEST_CASE("net: the configuration shows address, link and MTU, then zeros (5.1.4
 }
 
 TEST_CASE("net: the configuration cannot be written") {
-  Rig rig;
+  VirtioNetRig rig;
   const auto before = config_value(rig.net, 0, 8);
   rig.net.write_config(0, Bytes(8, std::byte{0xFF}));
   CHECK(config_value(rig.net, 0, 8) == before);
 }
 
 TEST_CASE("net: a sent frame reaches the backend without its header, whatever its buffers") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
-  rig.session.driver(kTx).add({Bytes(12), as_bytes(frame_of(60, 1))});
-  rig.session.driver(kTx).add(
+  rig.session.driver(kNetTx).add({Bytes(12), as_bytes(frame_of(60, 1))});
+  rig.session.driver(kNetTx).add(
       {Bytes(7), Bytes(5), as_bytes(frame_of(20, 2)), as_bytes(frame_of(9, 2))});
-  rig.net.queue_kicked(kTx);
+  rig.net.queue_kicked(kNetTx);
   REQUIRE(rig.backend.sent.size() == 2);
   CHECK(rig.backend.sent[0] == frame_of(60, 1));
   CHECK(rig.backend.sent[1] == frame_of(29, 2));
-  CHECK(rig.session.driver(kTx).take_used()->written == 0);
-  CHECK(rig.session.driver(kTx).take_used().has_value());
-  CHECK(rig.session.interrupts(kTx) == 1);
+  CHECK(rig.session.driver(kNetTx).take_used()->written == 0);
+  CHECK(rig.session.driver(kNetTx).take_used().has_value());
+  CHECK(rig.session.interrupts(kNetTx) == 1);
 }
 
 TEST_CASE("net: frames that were queued before the start are sent") {
-  Rig rig;
-  rig.session.driver(kTx).add({Bytes(12), as_bytes(frame_of(60))});
+  VirtioNetRig rig;
+  rig.session.driver(kNetTx).add({Bytes(12), as_bytes(frame_of(60))});
   rig.start();
   CHECK(rig.backend.sent.size() == 1);
 }
 
 TEST_CASE("net: the largest frame has the MTU, its header and a VLAN tag") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
-  rig.session.driver(kTx).add({Bytes(12), as_bytes(frame_of(1518))});
-  rig.net.queue_kicked(kTx);
+  rig.session.driver(kNetTx).add({Bytes(12), as_bytes(frame_of(1518))});
+  rig.net.queue_kicked(kNetTx);
   CHECK(rig.backend.sent.size() == 1);
 }
 
 TEST_CASE("net: frames too short or too long are dropped and their buffers returned") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
   const std::size_t size = GENERATE(0, 13, 1519, 100'000);
-  rig.session.driver(kTx).add({Bytes(12), as_bytes(frame_of(size))});
-  rig.net.queue_kicked(kTx);
+  rig.session.driver(kNetTx).add({Bytes(12), as_bytes(frame_of(size))});
+  rig.net.queue_kicked(kNetTx);
   CHECK(rig.backend.sent.empty());
-  CHECK(rig.session.driver(kTx).take_used().has_value());
+  CHECK(rig.session.driver(kNetTx).take_used().has_value());
 }
 
 TEST_CASE("net: a request with less than a header is dropped") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
-  rig.session.driver(kTx).add({Bytes(11)});
-  rig.session.driver(kTx).add({}, {100});
-  rig.net.queue_kicked(kTx);
+  rig.session.driver(kNetTx).add({Bytes(11)});
+  rig.session.driver(kNetTx).add({}, {100});
+  rig.net.queue_kicked(kNetTx);
   CHECK(rig.backend.sent.empty());
-  CHECK(rig.session.driver(kTx).take_used().has_value());
-  CHECK(rig.session.driver(kTx).take_used().has_value());
+  CHECK(rig.session.driver(kNetTx).take_used().has_value());
+  CHECK(rig.session.driver(kNetTx).take_used().has_value());
 }
 
 TEST_CASE("net: a received frame follows a header that names one buffer (5.1.6.4)") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
-  rig.session.driver(kRx).add({}, {1530});
-  rig.net.queue_kicked(kRx);
+  rig.session.driver(kNetRx).add({}, {1530});
+  rig.net.queue_kicked(kNetRx);
   CHECK(rig.backend.receiver->receive_frame(frame_of(60, 7)));
-  const auto used = rig.session.driver(kRx).take_used();
+  const auto used = rig.session.driver(kNetRx).take_used();
   REQUIRE(used.has_value());
   CHECK(used->written == 72);
   Bytes wanted(12);
@@ -134,55 +134,55 @@ TEST_CASE("net: a received frame follows a header that names one buffer (5.1.6.4
   const Bytes payload = as_bytes(frame_of(60, 7));
   wanted.insert(wanted.end(), payload.begin(), payload.end());
   CHECK(used->data == wanted);
-  CHECK(rig.session.interrupts(kRx) == 1);
+  CHECK(rig.session.interrupts(kNetRx) == 1);
 }
 
 TEST_CASE("net: without a receive buffer a frame is refused, and taken when one comes") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
   CHECK_FALSE(rig.backend.receiver->receive_frame(frame_of(60)));
-  CHECK_FALSE(rig.session.driver(kRx).kicks_suppressed());
+  CHECK_FALSE(rig.session.driver(kNetRx).kicks_suppressed());
   rig.backend.waiting.push_back(frame_of(60));
-  rig.session.driver(kRx).add({}, {1530});
-  rig.net.queue_kicked(kRx);
+  rig.session.driver(kNetRx).add({}, {1530});
+  rig.net.queue_kicked(kNetRx);
   CHECK(rig.backend.waiting.empty());
-  CHECK(rig.session.driver(kRx).take_used()->written == 72);
+  CHECK(rig.session.driver(kNetRx).take_used()->written == 72);
 }
 
 TEST_CASE("net: receive buffers are no reason to kick while there are some") {
-  Rig rig;
-  rig.session.driver(kRx).add({}, {1530});
+  VirtioNetRig rig;
+  rig.session.driver(kNetRx).add({}, {1530});
   rig.start();
-  CHECK(rig.session.driver(kRx).kicks_suppressed());
+  CHECK(rig.session.driver(kNetRx).kicks_suppressed());
 }
 
 TEST_CASE("net: a frame that the next buffer cannot hold is dropped, its buffer returned empty") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
-  rig.session.driver(kRx).add({}, {71});
+  rig.session.driver(kNetRx).add({}, {71});
   CHECK(rig.backend.receiver->receive_frame(frame_of(60)));
-  CHECK(rig.session.driver(kRx).take_used()->written == 0);
+  CHECK(rig.session.driver(kNetRx).take_used()->written == 0);
 }
 
 TEST_CASE("net: frames are dropped before the driver is ready and after it is gone") {
-  Rig rig;
+  VirtioNetRig rig;
   CHECK(rig.backend.receiver->receive_frame(frame_of(60)));
   rig.start();
   rig.backend.waiting.push_back(frame_of(60));
   rig.net.stop();
   CHECK(rig.backend.waiting.empty());
-  rig.session.driver(kTx).add({Bytes(12), as_bytes(frame_of(60))});
-  rig.net.queue_kicked(kTx);
+  rig.session.driver(kNetTx).add({Bytes(12), as_bytes(frame_of(60))});
+  rig.net.queue_kicked(kNetTx);
   CHECK(rig.backend.sent.empty());
 }
 
 TEST_CASE("net: a broken ring loses frames and nothing else") {
-  Rig rig;
+  VirtioNetRig rig;
   rig.start();
-  rig.session.driver(kRx).set_available_index(0x4000);
-  rig.session.driver(kTx).set_available_index(0x4000);
-  rig.net.queue_kicked(kRx);
-  rig.net.queue_kicked(kTx);
+  rig.session.driver(kNetRx).set_available_index(0x4000);
+  rig.session.driver(kNetTx).set_available_index(0x4000);
+  rig.net.queue_kicked(kNetRx);
+  rig.net.queue_kicked(kNetTx);
   CHECK(rig.backend.receiver->receive_frame(frame_of(60)));
   CHECK(rig.backend.sent.empty());
 }

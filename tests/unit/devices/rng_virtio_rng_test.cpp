@@ -11,7 +11,7 @@ namespace {
 using testing::Bytes;
 using testing::TestSession;
 
-struct Rig {
+struct RngRig {
   std::unique_ptr<EventLoop> loop = EventLoop::create("test").value();
   VirtioRng rng{{*loop}};
   TestSession session{rng};
@@ -22,7 +22,7 @@ bool all_zero(const Bytes& bytes) {
 }
 
 TEST_CASE("rng: a request is filled to its end, across its buffers, and interrupts once") {
-  Rig rig;
+  RngRig rig;
   rig.session.driver(0).add({}, {16, 1000, 3});
   rig.rng.start(rig.session);
   const auto used = rig.session.driver(0).take_used();
@@ -35,7 +35,7 @@ TEST_CASE("rng: a request is filled to its end, across its buffers, and interrup
 }
 
 TEST_CASE("rng: two requests get different bytes") {
-  Rig rig;
+  RngRig rig;
   rig.rng.start(rig.session);
   rig.session.driver(0).add({}, {32});
   rig.session.driver(0).add({}, {32});
@@ -44,21 +44,21 @@ TEST_CASE("rng: two requests get different bytes") {
 }
 
 TEST_CASE("rng: one request gets 64 KiB at most") {
-  Rig rig;
+  RngRig rig;
   rig.session.driver(0).add({}, {100'000, 100'000});
   rig.rng.start(rig.session);
   CHECK(rig.session.driver(0).take_used()->written == 65'536);
 }
 
 TEST_CASE("rng: a request without room is returned empty") {
-  Rig rig;
+  RngRig rig;
   rig.session.driver(0).add({Bytes(64)});
   rig.rng.start(rig.session);
   CHECK(rig.session.driver(0).take_used()->written == 0);
 }
 
 TEST_CASE("rng: nothing is touched after stop") {
-  Rig rig;
+  RngRig rig;
   rig.rng.start(rig.session);
   rig.rng.stop();
   rig.session.driver(0).add({}, {32});
@@ -67,14 +67,14 @@ TEST_CASE("rng: nothing is touched after stop") {
 }
 
 TEST_CASE("rng: there is no configuration and no state") {
-  Rig rig;
+  RngRig rig;
   CHECK(testing::config_value(rig.rng, 0, 8) == 0);
   CHECK(rig.rng.save() == VirtioRng::State{});
   check_state_codec(rig.rng.save());
 }
 
 TEST_CASE("rng: after a full round the loop gets its turn, and the next round needs no kick") {
-  Rig rig;
+  RngRig rig;
   TestSession session(rig.rng, 256);
   rig.rng.start(session);
   for (int i = 0; i < 256; ++i) session.driver(0).add({}, {8});

@@ -53,9 +53,6 @@ struct DamagedStore {
   }
 };
 
-const std::vector<RamCaptureOptions> kBothLayouts{{Engine::kFork, std::nullopt},
-                                                  {Engine::kFork, 3}};
-
 TEST_CASE_METHOD(DamagedStore, "a flipped bit in any file is found and refused") {
   make(GENERATE(from_range(kBothLayouts)));
   REQUIRE(store.verify(manifest.info.id, nullptr));

@@ -39,9 +39,6 @@ struct SecondReader {
   }
 };
 
-const std::vector<RamCaptureOptions> kBothLayouts{{Engine::kFork, std::nullopt},
-                                                  {Engine::kFork, 3}};
-
 TEST_CASE_METHOD(SecondReader, "a reader written from the document alone reads our snapshots") {
   ram.fill();
   make(GENERATE(from_range(kBothLayouts)));

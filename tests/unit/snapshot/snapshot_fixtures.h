@@ -172,4 +172,7 @@ inline Manifest store_snapshot(const SnapshotStore& store, const PlainRam& ram,
   return manifest;
 }
 
+inline const std::vector<RamCaptureOptions> kBothLayouts{{Engine::kFork, std::nullopt},
+                                                         {Engine::kFork, 3}};
+
 }  // namespace stasis::snapshot

@@ -6,7 +6,7 @@
 namespace stasis::vmm {
 namespace {
 
-using Entries = std::vector<kvm_cpuid_entry2>;
+using KvmEntries = std::vector<kvm_cpuid_entry2>;
 
 kvm_cpuid_entry2 entry(std::uint32_t leaf, std::uint32_t subleaf, std::uint32_t eax,
                        std::uint32_t ebx, std::uint32_t ecx, std::uint32_t edx) {
@@ -22,7 +22,7 @@ kvm_cpuid_entry2 entry(std::uint32_t leaf, std::uint32_t subleaf, std::uint32_t 
 
 constexpr std::uint32_t kAll = 0xFFFF'FFFF;
 
-Entries host(bool amd) {
+KvmEntries host(bool amd) {
   return {
       amd ? entry(0, 0, 0x1F, 0x6874'7541, 0x444D'4163, 0x6974'6E65)
           : entry(0, 0, 0x1F, 0x756E'6547, 0x6C65'746E, 0x4965'6E69),
@@ -47,20 +47,20 @@ Entries host(bool amd) {
   };
 }
 
-const kvm_cpuid_entry2* find(const Entries& entries, std::uint32_t leaf, std::uint32_t sub = 0) {
+const kvm_cpuid_entry2* find(const KvmEntries& entries, std::uint32_t leaf, std::uint32_t sub = 0) {
   const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& item) {
     return item.function == leaf && item.index == sub;
   });
   return found == entries.end() ? nullptr : &*found;
 }
 
-Entries guest(bool amd, CpuidRequest request) {
+KvmEntries guest(bool amd, CpuidRequest request) {
   return make_guest_cpuid(host(amd), request);
 }
 
 TEST_CASE("nested virtualization and AMX are hidden") {
   for (const bool amd : {false, true}) {
-    const Entries cpuid = guest(amd, {.cpu_count = 2});
+    const KvmEntries cpuid = guest(amd, {.cpu_count = 2});
     CHECK((find(cpuid, 1)->ecx & 1U << 5) == 0);
     CHECK((find(cpuid, 0x8000'0001)->ecx & 1U << 2) == 0);
     CHECK(find(cpuid, 0x8000'000A) == nullptr);
@@ -72,7 +72,7 @@ TEST_CASE("nested virtualization and AMX are hidden") {
 }
 
 TEST_CASE("topology is one socket of one-thread cores, whatever the host is") {
-  const Entries cpuid = guest(true, {.cpu = 5, .cpu_count = 6});
+  const KvmEntries cpuid = guest(true, {.cpu = 5, .cpu_count = 6});
   CHECK(find(cpuid, 1)->ebx >> 16 == (5U << 8 | 6U));
   CHECK(find(cpuid, 0xB, 0)->ebx == 1);
   CHECK(find(cpuid, 0xB, 1)->eax == 3);
@@ -86,14 +86,14 @@ TEST_CASE("topology is one socket of one-thread cores, whatever the host is") {
 }
 
 TEST_CASE("only the last-level cache is shared") {
-  const Entries cpuid = guest(false, {.cpu_count = 4});
+  const KvmEntries cpuid = guest(false, {.cpu_count = 4});
   CHECK((find(cpuid, 4, 0)->eax >> 14 & 0xFFF) == 0);
   CHECK((find(cpuid, 4, 3)->eax >> 14 & 0xFFF) == 3);
   CHECK(find(cpuid, 4, 0)->eax >> 26 == 3);
 }
 
 TEST_CASE("the hypervisor leaves say where they end") {
-  const Entries cpuid = guest(false, {});
+  const KvmEntries cpuid = guest(false, {});
   CHECK(find(cpuid, 0x4000'0000)->eax == 0x4000'0001);
   CHECK((find(cpuid, 1)->ecx & 1U << 31) != 0);
 }
@@ -105,7 +105,7 @@ TEST_CASE("the deadline timer is offered when KVM has it") {
 
 TEST_CASE("the baseline has nothing beyond x86-64-v2") {
   for (const bool amd : {false, true}) {
-    const Entries cpuid =
+    const KvmEntries cpuid =
         guest(amd, {.model = CpuModel::kBaseline, .cpu_count = 2, .tsc_deadline = true});
     const std::uint32_t ecx = find(cpuid, 1)->ecx;
     for (const unsigned needed : {0, 9, 13, 19, 20, 23}) CHECK((ecx & 1U << needed) != 0);
