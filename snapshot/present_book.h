@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "base/guarded.h"
 #include "snapshot/vm_directory.h"
 
@@ -41,7 +44,8 @@ class PresentBook {
   };
 
   PresentBook(const VmDirectory& directory, Present present)
-      : directory_(&directory), page_(std::make_unique<base::Guarded<Page>>(Page{present, true})) {}
+      : directory_(&directory),
+        page_(std::make_unique<base::Guarded<Page>>(Page{std::move(present), true})) {}
   base::Status note(const Present& next, const base::Status& written);
 
   const VmDirectory* directory_;

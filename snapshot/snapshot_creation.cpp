@@ -64,7 +64,7 @@ base::Status SnapshotCreation::prepare() {
   before_ = wiring_.book.now();
   info.parent = before_.current;
   manifest_.vm_id = wiring_.config.id;
-  manifest_.config_json = TRY(json_text(machine_to_json(wiring_.config.machine)));
+  manifest_.config_json = TRY(machine_text(wiring_.config.machine));
   frozen_ = TRY(present_chains(wiring_.directory, wiring_.config.machine, before_));
   next_ = TRY(with_overlays(wiring_.directory, frozen_));
   return {};

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
+#include "snapshot/json_reader.h"
 #include "snapshot/names.h"
 #include "snapshot/uuid.h"
 
@@ -126,8 +129,6 @@ Status read_size(JsonReader& reader, vmm::MachineConfig& machine) {
   return {};
 }
 
-}  // namespace
-
 json machine_to_json(const vmm::MachineConfig& machine) {
   const auto& [name, kernel, initrd, cmdline, cpus, memory_bytes, cpu_model, disks, net, console,
                rng] = machine;
@@ -146,6 +147,8 @@ json machine_to_json(const vmm::MachineConfig& machine) {
   if (net) value["net"] = net_to_json(*net);
   return value;
 }
+
+}  // namespace
 
 Result<vmm::MachineConfig> machine_from_json(JsonReader& reader) {
   vmm::MachineConfig machine;
@@ -168,6 +171,10 @@ Result<vmm::MachineConfig> machine_from_json(JsonReader& reader) {
   machine.rng = TRY(reader.truth("rng"));
   TRY(reader.finish());
   return machine;
+}
+
+Result<std::string> machine_text(const vmm::MachineConfig& machine) {
+  return json_text(machine_to_json(machine));
 }
 
 Result<std::string> json_text(const json& value) {

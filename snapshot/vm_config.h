@@ -1,14 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
-#include "snapshot/json_reader.h"
 #include "vmm/machine_config.h"
 
 namespace stasis::snapshot {
+
+class JsonReader;
 
 /// What a named machine is, from its creation on: `config.json`.
 struct VmConfig {
@@ -28,7 +30,7 @@ base::Result<std::string> encode_config(const VmConfig& config);
 base::Result<VmConfig> decode_config(std::string_view text);
 
 /// A machine's configuration as a JSON object, as `config.json` and manifests hold it.
-nlohmann::json machine_to_json(const vmm::MachineConfig& machine);
+base::Result<std::string> machine_text(const vmm::MachineConfig& machine);
 base::Result<vmm::MachineConfig> machine_from_json(JsonReader& reader);
 
 /// `value` as lines for people and programs. kInvalidArgument when a text is not UTF-8.

@@ -1,5 +1,7 @@
 #include "snapshot/vm_present.h"
 
+#include <nlohmann/json.hpp>
+
 #include "snapshot/json_reader.h"
 #include "snapshot/uuid.h"
 #include "snapshot/vm_config.h"

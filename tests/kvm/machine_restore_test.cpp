@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
@@ -348,7 +350,7 @@ TEST_CASE("restored in another process", "[.]") {
   std::vector<StateSection> sections;
   std::ifstream names(folder + "/names");
   for (std::string name; names >> name;) {
-    std::ifstream in(folder + "/" + name, std::ios::binary);
+    std::ifstream in(fmt::format("{}/{}", folder, name), std::ios::binary);
     sections.push_back({name, {std::istreambuf_iterator<char>(in), {}}});
   }
   const auto state = decode_machine_state(sections).value();

@@ -48,7 +48,7 @@ class RecordedEnd final : public VcpuObserver {
 struct TinyVm {
   static constexpr std::uint64_t kCode = 0x1000;
 
-  explicit TinyVm(std::initializer_list<std::uint8_t> code);
+  TinyVm(std::initializer_list<std::uint8_t> code);
 
   kvm_regs regs() const;
 

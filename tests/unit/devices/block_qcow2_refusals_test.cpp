@@ -11,7 +11,7 @@ using namespace testing;
 
 /// Why a disk of `layers` cannot be opened; checks that the message names `names` and a remedy.
 void check_refused(const std::vector<ImageLayer>& layers, base::ErrorKind kind,
-                   std::vector<std::string> names, bool read_only = false) {
+                   const std::vector<std::string>& names, bool read_only = false) {
   const auto loop = EventLoop::create("test").value();
   const auto disk = LayeredDisk::open(layers, {.read_only = read_only}, *loop);
   REQUIRE_FALSE(disk);
@@ -23,8 +23,9 @@ void check_refused(const std::vector<ImageLayer>& layers, base::ErrorKind kind,
   for (const std::string& name : names) CHECK(message.find(name) != std::string::npos);
 }
 
-void patch(const std::string& path, std::uint64_t offset, std::vector<unsigned> bytes) {
+void patch(const std::string& path, std::uint64_t offset, const std::vector<unsigned>& bytes) {
   std::vector<std::byte> raw;
+  raw.reserve(bytes.size());
   for (const unsigned byte : bytes) raw.push_back(static_cast<std::byte>(byte));
   const base::Fd fd = base::open_file(path, O_RDWR).value();
   REQUIRE(::pwrite(fd.get(), raw.data(), raw.size(), static_cast<off_t>(offset)) ==

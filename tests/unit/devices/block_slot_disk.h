@@ -67,7 +67,7 @@ class SlotWriter {
  private:
   unsigned random() { return static_cast<unsigned>(random_()); }
 
-  void submit(BlockRequest request, std::function<void()> on_success = {}) {
+  void submit(BlockRequest request, const std::function<void()>& on_success = {}) {
     request.done = [this, on_success](int error) {
       if (error != 0) {
         ++errors_;
@@ -88,13 +88,13 @@ class SlotWriter {
   }
 
   void submit_buffer(std::uint64_t offset, std::vector<std::byte>& buffer,
-                     std::function<void()> on_success = {}) {
+                     const std::function<void()>& on_success = {}) {
     BlockRequest request;
     request.operation = BlockOperation::kWrite;
     request.offset = offset;
     request.size = buffer.size();
     request.buffers = {{buffer.data(), buffer.size()}};
-    submit(std::move(request), std::move(on_success));
+    submit(std::move(request), on_success);
   }
 
   void scratch() {

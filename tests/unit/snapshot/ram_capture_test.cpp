@@ -202,6 +202,7 @@ TEST_CASE_METHOD(Capture, "fork: locks that other threads hold do not stop the c
   small.fill();
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back([&stop] {
       while (!stop) {
