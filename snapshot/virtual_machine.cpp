@@ -181,10 +181,16 @@ base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot() const {
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
-  const vmm::MachineState state = TRY(load_state(snapshot));
-  ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
-  return vmm::Machine::restore(with_chains(config_.machine, chains), {io_.console},
-                               {state, source, clock_of(options.clock), options.new_generation});
+  // Two halves of the work, and of the time, that need nothing of each other.
+  auto ground = std::async(std::launch::async, [&]() -> base::Result<vmm::MachineGround> {
+    ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
+    return vmm::lay_ground(config_.machine.memory_bytes, source);
+  });
+  const auto state = load_state(snapshot);
+  auto laid = TRY(ground.get());
+  if (!state) return base::fail(state.error());
+  return vmm::Machine::restore(with_chains(config_.machine, chains), {io_.console}, std::move(laid),
+                               {*state, clock_of(options.clock), options.new_generation});
 }
 
 void VirtualMachine::launch(MachineRunner::Session& session,

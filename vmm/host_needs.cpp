@@ -118,8 +118,9 @@ HostNeeds host_needs(const MachineState& state) {
   return needs;
 }
 
-base::Status check_host(const KvmSystem& system, const HostNeeds& needs) {
-  TRY(check_cpuid(needs.cpuid, to_state(TRY(system.supported_cpuid()))));
+base::Status check_host(const KvmSystem& system, const std::vector<kvm_cpuid_entry2>& supported,
+                        const HostNeeds& needs) {
+  TRY(check_cpuid(needs.cpuid, to_state(supported)));
   for (const std::string& name : needs.capabilities) TRY(check_capability(system, name));
   TRY(check_msrs(system, needs.msrs));
   return check_xsave(system, needs.xsave_bytes);
@@ -127,7 +128,7 @@ base::Status check_host(const KvmSystem& system, const HostNeeds& needs) {
 
 base::Status check_host(const HostNeeds& needs) {
   const KvmSystem system = TRY(KvmSystem::open());
-  TRY(check_host(system, needs));
+  TRY(check_host(system, TRY(system.supported_cpuid()), needs));
   return check_tsc(system, needs.tsc_khz);
 }
 

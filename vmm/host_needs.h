@@ -38,6 +38,8 @@ HostNeeds host_needs(const MachineState& state);
 base::Status check_host(const HostNeeds& needs);
 
 /// The same less the time stamp counter, for which a VM has to be made.
-base::Status check_host(const KvmSystem& system, const HostNeeds& needs);
+/// `supported`: what it gives for KVM_GET_SUPPORTED_CPUID.
+base::Status check_host(const KvmSystem& system, const std::vector<kvm_cpuid_entry2>& supported,
+                        const HostNeeds& needs);
 
 }  // namespace stasis::vmm

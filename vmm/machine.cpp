@@ -24,7 +24,15 @@ base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& conf
 
 base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,
                                                         const Restore& restore) {
-  auto parts = TRY(restore_machine(config, io, restore));
+  auto ground = TRY(lay_ground(config.memory_bytes, restore.ram));
+  return Machine::restore(config, io, std::move(ground),
+                          {restore.state, restore.clock, restore.new_generation});
+}
+
+base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,
+                                                        MachineGround ground,
+                                                        const Rebirth& rebirth) {
+  auto parts = TRY(restore_machine(config, io, std::move(ground), rebirth));
   return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 

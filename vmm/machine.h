@@ -15,6 +15,7 @@
 #include "vmm/kvm/vm_state.h"
 #include "vmm/machine_config.h"
 #include "vmm/machine_disk.h"
+#include "vmm/machine_ground.h"
 
 namespace stasis::vmm {
 
@@ -22,12 +23,19 @@ class Machine;
 struct MachineParts;
 struct MachineState;
 
-/// What a machine is restored from.
+/// What a machine is restored from, besides its memory.
+struct Rebirth {
+  const MachineState& state;
+  ClockPolicy clock = ClockPolicy::kCatchUp;
+  bool new_generation = true;  ///< tell the guest that its past may be lived twice (VMGenID)
+};
+
+/// The same with its memory.
 struct Restore {
   const MachineState& state;
   RamSource& ram;
   ClockPolicy clock = ClockPolicy::kCatchUp;
-  bool new_generation = true;  ///< tell the guest that its past may be lived twice (VMGenID)
+  bool new_generation = true;
 };
 
 /// Proof that a machine's vCPUs and device workers are at rest; lets them run again when it goes.
@@ -66,6 +74,11 @@ class Machine {
   /// behind. Connections of a user-mode network are gone: the guest's peers answer with resets.
   static base::Result<std::unique_ptr<Machine>> restore(const MachineConfig& config, Io io,
                                                         const Restore& restore);
+
+  /// The same on ground that was laid ahead of time, with the saved memory.
+  static base::Result<std::unique_ptr<Machine>> restore(const MachineConfig& config, Io io,
+                                                        MachineGround ground,
+                                                        const Rebirth& rebirth);
 
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;

@@ -25,21 +25,9 @@ base::Status check_config(const MachineConfig& config) {
   return {};
 }
 
-base::Status set_memory_slots(const KvmVm& vm, const GuestRam& ram) {
-  std::uint32_t slot = 0;
-  for (const auto& region : ram.regions()) {
-    TRY(vm.set_memory_slot(slot++, region.start, region.bytes));
-  }
-  return {};
-}
-
-/// A machine with memory and nothing else.
-base::Result<std::unique_ptr<MachineParts>> start_from_memory(const MachineConfig& config,
-                                                              KvmSystem kvm, GuestRam ram) {
-  KvmVm vm = TRY(KvmVm::create(kvm));
-  TRY(set_memory_slots(vm, ram));
-  return std::make_unique<MachineParts>(config, std::move(kvm), std::move(vm), std::move(ram),
-                                        TRY(base::make_eventfd()));
+base::Result<std::unique_ptr<MachineParts>> parts_on(const MachineConfig& config,
+                                                     MachineGround ground) {
+  return std::make_unique<MachineParts>(config, std::move(ground), TRY(base::make_eventfd()));
 }
 
 base::Status load_guest(MachineParts& parts) {
@@ -66,14 +54,13 @@ base::Status add_vcpu(MachineParts& parts, std::vector<kvm_cpuid_entry2> cpuid) 
 }
 
 base::Status add_vcpus(MachineParts& parts) {
-  const auto supported = TRY(parts.kvm.supported_cpuid());
   const bool tsc_deadline = parts.kvm.check(KVM_CAP_TSC_DEADLINE_TIMER) > 0;
   for (unsigned cpu = 0; cpu < parts.config.cpus; ++cpu) {
     const CpuidRequest request{.model = parts.config.cpu_model,
                                .cpu = cpu,
                                .cpu_count = parts.config.cpus,
                                .tsc_deadline = tsc_deadline};
-    TRY(add_vcpu(parts, make_guest_cpuid(supported, request)));
+    TRY(add_vcpu(parts, make_guest_cpuid(parts.supported_cpuid, request)));
     TRY(set_firmware_msrs(parts.vcpus.back()));
   }
   return set_boot_registers(parts.vcpus.front(), parts.boot.registers);
@@ -108,11 +95,9 @@ void add_threads(MachineParts& parts) {
 base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
                                                           Machine::Io io) {
   TRY(check_config(config));
-  KvmSystem kvm = TRY(KvmSystem::open());
   GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
-  auto parts = TRY(start_from_memory(config, std::move(kvm), std::move(ram)));
+  auto parts = TRY(parts_on(config, TRY(lay_ground(std::move(ram)))));
   TRY(load_guest(*parts));
-  TRY(parts->vm.create_interrupt_controllers());
   TRY(add_vcpus(*parts));
   TRY(add_platform(*parts, io, TRY(PlatformDevices::power_on_state())));
   TRY(add_pci(*parts, io, PciDevices::HostSide::kOpen, nullptr));
@@ -123,8 +108,7 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
 base::Result<std::unique_ptr<MachineParts>> rebuild_machine(const MachineConfig& config,
                                                             Machine::Io io, SavedParts saved) {
   TRY(check_config(config));
-  auto parts = TRY(start_from_memory(config, std::move(saved.kvm), std::move(saved.ram)));
-  TRY(parts->vm.create_interrupt_controllers());
+  auto parts = TRY(parts_on(config, std::move(saved.ground)));
   for (const VcpuState& vcpu : saved.state.vcpus) TRY(add_vcpu(*parts, to_kvm(vcpu.cpuid)));
   TRY(add_platform(*parts, io, saved.platform));
   TRY(add_pci(*parts, io, saved.host_side, &saved.state.pci));

@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "vmm/machine.h"
+#include "vmm/machine_ground.h"
 #include "vmm/machine_parts.h"
 #include "vmm/machine_state.h"
 
@@ -16,10 +17,9 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
 
 /// What a machine is built from that has run before.
 struct SavedParts {
-  KvmSystem kvm;
+  MachineGround ground;  ///< with the saved memory
   const MachineState& state;
   PlatformState platform;  ///< of `state`, or what the platform's devices shall start from instead
-  GuestRam ram;            ///< with its contents
   PciDevices::HostSide host_side = PciDevices::HostSide::kOpen;
 };
 

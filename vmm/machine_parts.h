@@ -6,14 +6,12 @@
 #include "devices/io_bus.h"
 #include "vmm/boot/boot_plan.h"
 #include "vmm/ending_latch.h"
-#include "vmm/guest_ram.h"
 #include "vmm/kvm/kvm_interrupts.h"
-#include "vmm/kvm/kvm_system.h"
 #include "vmm/kvm/kvm_vcpu.h"
-#include "vmm/kvm/kvm_vm.h"
 #include "vmm/kvm/tsc.h"
 #include "vmm/kvm/vcpu_state.h"
 #include "vmm/machine.h"
+#include "vmm/machine_ground.h"
 #include "vmm/pci_devices.h"
 #include "vmm/platform_devices.h"
 #include "vmm/vcpu_thread.h"
@@ -23,12 +21,12 @@ namespace stasis::vmm {
 /// What a machine is made of, in the order in which the parts depend on each other: each uses only
 /// those above it, and they go in reverse. Never moved, because parts refer to each other.
 struct MachineParts {
-  MachineParts(MachineConfig machine_config, KvmSystem kvm_system, KvmVm kvm_vm, GuestRam guest_ram,
-               base::Fd ended)
+  MachineParts(MachineConfig machine_config, MachineGround ground, base::Fd ended)
       : config(std::move(machine_config)),
-        kvm(std::move(kvm_system)),
-        vm(std::move(kvm_vm)),
-        ram(std::move(guest_ram)),
+        kvm(std::move(ground.kvm)),
+        supported_cpuid(std::move(ground.supported_cpuid)),
+        vm(std::move(ground.vm)),
+        ram(std::move(ground.ram)),
         memory(ram.view()),
         latch(std::move(ended)),
         msi_vectors(vm),
@@ -36,6 +34,7 @@ struct MachineParts {
 
   const MachineConfig config;
   const KvmSystem kvm;
+  const std::vector<kvm_cpuid_entry2> supported_cpuid;
   KvmVm vm;
   GuestRam ram;
   base::GuestMemory memory;

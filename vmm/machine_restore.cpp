@@ -159,21 +159,17 @@ void tell_guest_it_was_stopped(const MachineParts& parts) {
 }
 
 base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig& config,
-                                                            Machine::Io io,
-                                                            const Restore& restore) {
+                                                            Machine::Io io, MachineGround ground,
+                                                            const Rebirth& restore) {
   TRY(check_fits(config, restore.state));
-  KvmSystem kvm = TRY(KvmSystem::open());
-  TRY(check_host(kvm, host_needs(restore.state)));
-  GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
-  TRY(restore.ram.fill(ram.regions()));
+  TRY(check_host(ground.kvm, ground.supported_cpuid, host_needs(restore.state)));
   PlatformState platform = restore.state.platform;
   if (restore.clock == ClockPolicy::kFreeze) {
     platform.rtc = devices::CmosRtc::set_back(
         platform.rtc,
         static_cast<std::int64_t>(host_realtime_ns() - restore.state.vm.clock.realtime_ns));
   }
-  auto parts =
-      TRY(rebuild_machine(config, io, {std::move(kvm), restore.state, platform, std::move(ram)}));
+  auto parts = TRY(rebuild_machine(config, io, {std::move(ground), restore.state, platform}));
   if (parts->latch.ending()) {
     return base::fail(ErrorKind::kCorrupt, fmt::format("the state was saved while {}",
                                                        text_of(parts->latch.ending()->kind)));
