@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,7 +13,7 @@
 
 namespace stasis::base {
 
-class StateNode;  // one CBOR item; only state_item.cpp knows what it is made of
+class StateNode;  // one item that was read, and all in it; only state_item.cpp knows more
 
 /// Builds one CBOR item. For base/state_codec.h only.
 class StateWriter {
@@ -34,16 +35,14 @@ class StateWriter {
   std::vector<std::uint8_t> to_cbor() const;
 
  private:
-  std::unique_ptr<StateNode> node_;
+  std::unique_ptr<nlohmann::json> item_;
 };
 
-/// Reads one CBOR item; the first error sticks and names the path. For base/state_codec.h only.
+/// Reads one CBOR item, which it shares with the readers of what is in it. For base/state_codec.h
+/// only.
 class StateReader {
  public:
   static Result<StateReader> parse(std::span<const std::uint8_t> cbor);
-  ~StateReader();
-  StateReader(StateReader&&) noexcept;
-  StateReader& operator=(StateReader&&) noexcept;
 
   Result<std::uint64_t> as_unsigned() const;
   Result<std::int64_t> as_signed() const;
@@ -55,10 +54,9 @@ class StateReader {
   Result<std::vector<std::string>> member_names() const;
 
  private:
-  friend std::optional<std::string> first_difference(std::span<const std::uint8_t> found,
-                                                     std::span<const std::uint8_t> wanted);
-  explicit StateReader(std::unique_ptr<StateNode> node);
-  std::unique_ptr<StateNode> node_;
+  explicit StateReader(std::shared_ptr<const StateNode> node) : node_(std::move(node)) {}
+  StateReader inner(const StateNode& part) const;
+  std::shared_ptr<const StateNode> node_;
 };
 
 /// Where two CBOR items differ first and how, for people: "regs: byte 16: 0x1, not 0x2" or
