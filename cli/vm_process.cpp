@@ -58,14 +58,17 @@ class VmProcess {
 
 Result<std::unique_ptr<VmProcess>> VmProcess::open(VmDirectory directory, snapshot::VmLock lock,
                                                    const VmTask& task) {
+  Signals signals = TRY(Signals::take_over());  // first: other threads inherit what is blocked
+  vmm::GroundAhead ahead;
+  if (task.starts) ahead = vmm::GroundAhead::begin();
   TRY(lock.name_this_process());
   const auto config = TRY(directory.config());
-  Signals signals = TRY(Signals::take_over());
   RunRecorder recorder = TRY(RunRecorder::open(TRY(directory.duplicate())));
   std::unique_ptr<VmProcess> process(new VmProcess(task, std::move(signals), std::move(recorder)));
   TRY(process->open_console(directory, config.machine.console));
-  process->machine_ = TRY(VirtualMachine::open(std::move(directory), std::move(lock),
-                                               {*process->hub_, process->hub_->input()}));
+  process->machine_ =
+      TRY(VirtualMachine::open(std::move(directory), std::move(lock),
+                               {*process->hub_, process->hub_->input()}, std::move(ahead)));
   return process;
 }
 

@@ -45,28 +45,28 @@ base::Result<std::size_t> regular_size(const base::Fd& file, const std::string& 
 }  // namespace
 
 base::Status prepare_replacement(const base::Fd& folder, const std::string& name,
-                                 std::string_view text, bool synced) {
+                                 std::string_view text) {
   const std::string fresh = name + ".new";
   constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
   const base::Fd file(::openat(folder.get(), fresh.c_str(), kFlags, 0600));
   if (!file.is_open()) return host_error(fresh);
   TRY(write_all(file, fresh, text));
-  if (synced && ::fsync(file.get()) != 0) return host_error(fresh);
+  if (::fsync(file.get()) != 0) return host_error(fresh);
   return {};
 }
 
-base::Status put_in_place(const base::Fd& folder, const std::string& name, bool synced) {
+base::Status put_in_place(const base::Fd& folder, const std::string& name) {
   const std::string fresh = name + ".new";
   if (::renameat(folder.get(), fresh.c_str(), folder.get(), name.c_str()) != 0) {
     return host_error(name);
   }
-  return synced ? sync_folder(folder) : base::Status{};
+  return sync_folder(folder);
 }
 
 base::Status replace_durably(const base::Fd& folder, const std::string& name,
                              std::string_view text) {
-  TRY(prepare_replacement(folder, name, text, true));
-  return put_in_place(folder, name, true);
+  TRY(prepare_replacement(folder, name, text));
+  return put_in_place(folder, name);
 }
 
 base::Result<std::string> read_small_file(const base::Fd& folder, const std::string& name,

@@ -16,10 +16,10 @@ base::Status replace_durably(const base::Fd& folder, const std::string& name,
                              std::string_view text);
 
 /// The same in two steps. The first leaves what is there as it is and does the larger part of the
-/// work, into "NAME.new"; the second puts it in place. `synced`: against a loss of power, too.
+/// work, into "NAME.new"; the second puts it in place.
 base::Status prepare_replacement(const base::Fd& folder, const std::string& name,
-                                 std::string_view text, bool synced);
-base::Status put_in_place(const base::Fd& folder, const std::string& name, bool synced);
+                                 std::string_view text);
+base::Status put_in_place(const base::Fd& folder, const std::string& name);
 
 /// The content of file `name` in `folder`, of `limit` bytes at most; kCorrupt when it is longer or
 /// no regular file, kNotFound when it is missing. A symbolic link is not followed.

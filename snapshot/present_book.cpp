@@ -26,12 +26,12 @@ base::Status PresentBook::write(const Present& next) {
   return note(next, directory_->save_present(next));
 }
 
-base::Status PresentBook::prepare(const Present& next, bool is_worth_syncing) const {
-  return directory_->prepare_present(next, is_worth_syncing);
+base::Status PresentBook::prepare(const Present& next) const {
+  return directory_->prepare_present(next);
 }
 
-base::Status PresentBook::write_prepared(const Present& next, bool is_worth_syncing) {
-  return note(next, directory_->save_prepared_present(is_worth_syncing));
+base::Status PresentBook::write_prepared(const Present& next) {
+  return note(next, directory_->save_prepared_present());
 }
 
 void PresentBook::hold(Present present) {

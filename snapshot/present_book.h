@@ -26,9 +26,9 @@ class PresentBook {
   base::Status write(const Present& next);
 
   /// The same in two steps, of which the first does the larger part of the work ahead of time: then
-  /// it is durable, but not true. `is_worth_syncing`: false when a loss of power may take it back.
-  base::Status prepare(const Present& next, bool is_worth_syncing) const;
-  base::Status write_prepared(const Present& next, bool is_worth_syncing);
+  /// it is durable, but not true.
+  base::Status prepare(const Present& next) const;
+  base::Status write_prepared(const Present& next);
 
   /// `present` is true whatever the file says.
   void hold(Present present);

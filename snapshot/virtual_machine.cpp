@@ -68,13 +68,15 @@ void remove_tops(const std::vector<DiskChain>& chains) {
 }  // namespace
 
 base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory directory,
-                                                                   VmLock lock, Io io) {
+                                                                   VmLock lock, Io io,
+                                                                   vmm::GroundAhead ahead) {
   VmConfig config = TRY(directory.config());
   SnapshotStore store = TRY(SnapshotStore::open(directory.snapshots_path()));
   base::Fd changed = TRY(base::make_eventfd());
   std::unique_ptr<VirtualMachine> machine(new VirtualMachine(std::move(directory), std::move(lock),
                                                              io, std::move(config),
                                                              std::move(store), std::move(changed)));
+  machine->ahead_.with([&](vmm::GroundAhead& kept) { kept = std::move(ahead); });
   TRY(machine->begin());
   return machine;
 }
@@ -175,18 +177,21 @@ base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& 
 // --- starting and stopping -----------------------------------------------------------------------
 
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot() const {
-  return vmm::Machine::create(TRY(present_config()), {io_.console});
+  return vmm::Machine::create(TRY(present_config()), {io_.console}, take_ahead());
+}
+
+vmm::GroundAhead VirtualMachine::take_ahead() const {
+  return ahead_.with([](vmm::GroundAhead& kept) { return std::exchange(kept, {}); });
 }
 
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
-  // Two halves of the work, and of the time, that need nothing of each other.
-  auto ground = std::async(std::launch::async, [&]() -> base::Result<vmm::MachineGround> {
-    ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
-    return vmm::lay_ground(config_.machine.memory_bytes, source);
-  });
-  const auto state = load_state(snapshot);
+  ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
+  vmm::GuestRam ram = TRY(vmm::GuestRam::allocate(config_.machine.memory_bytes));
+  TRY(source.fill(ram.regions()));
+  auto ground = take_ahead().lay(std::move(ram));
+  const auto state = load_state(snapshot);  // meanwhile
   auto laid = TRY(ground.get());
   if (!state) return base::fail(state.error());
   return vmm::Machine::restore(with_chains(config_.machine, chains), {io_.console}, std::move(laid),
@@ -251,20 +256,24 @@ base::Status VirtualMachine::start_from(const std::string& id, const ApplyOption
   return started;
 }
 
-/// The new present is prepared while the machine is made, and true in one step when it is there.
 base::Status VirtualMachine::start_on(MachineRunner::Session& session, const OpenSnapshot& snapshot,
                                       const std::vector<DiskChain>& chains,
                                       const ApplyOptions& options) {
   const Present next = present_from(snapshot.manifest.info.id, chains);
-  // Without a disk that is written to, a loss of power leaves nothing that the old present lacks.
-  const bool is_worth_syncing = has_writable(chains);
+  if (!has_writable(chains)) {
+    // Nothing of the guest's outlives this process: what its present is may be noted later.
+    launch(session, TRY(make_from(snapshot, chains, options)));
+    book_->hold(next);
+    book_->settle();
+    return {};
+  }
   TRY(create_overlays(chains));
-  std::future<base::Status> prepared =
-      std::async(std::launch::async, [&] { return book_->prepare(next, is_worth_syncing); });
+  // The present is prepared while the machine is made, and true in one step when it is there.
+  auto prepared = std::async(std::launch::async, [&] { return book_->prepare(next); });
   auto machine = make_from(snapshot, chains, options);
   TRY(prepared.get());
   if (!machine) return base::fail(machine.error());
-  TRY(book_->write_prepared(next, is_worth_syncing));
+  TRY(book_->write_prepared(next));
   launch(session, std::move(*machine));
   return {};
 }
@@ -274,7 +283,7 @@ base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::make_from(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
   if (snapshot.manifest.info.has_memory) return restore(snapshot, chains, options);
-  return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console});
+  return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console}, take_ahead());
 }
 
 /// kCorrupt: it belongs to another machine.

@@ -27,9 +27,10 @@ class VirtualMachine final : public VmControl {
   };
 
   /// The machine of `directory`, switched off (or saved). Removes half-written snapshots. Errors
-  /// name the file that cannot be used.
+  /// name the file that cannot be used. `ahead`: for who starts it at once, a VM that is being made
+  /// meanwhile.
   static base::Result<std::unique_ptr<VirtualMachine>> open(VmDirectory directory, VmLock lock,
-                                                            Io io);
+                                                            Io io, vmm::GroundAhead ahead = {});
 
   /// Switches the machine off, like a power cut for the guest.
   ~VirtualMachine() override;
@@ -82,6 +83,7 @@ class VirtualMachine final : public VmControl {
         changed_(std::move(changed)) {}
 
   base::Status begin();
+  vmm::GroundAhead take_ahead() const;
   Present present() const { return book_->now(); }
   Present present_from(const std::string& snapshot, const std::vector<DiskChain>& chains) const;
   base::Result<std::vector<Manifest>> manifests() const;
@@ -121,7 +123,8 @@ class VirtualMachine final : public VmControl {
   WorkSlot work_;
   std::optional<PresentBook> book_;  // not before `begin`
   base::Guarded<Facts> facts_;
-  std::unique_ptr<MachineRunner> runner_;  // last: its thread uses the rest
+  mutable base::Guarded<vmm::GroundAhead> ahead_;  // for the first start
+  std::unique_ptr<MachineRunner> runner_;          // last: its thread uses the rest
 };
 
 }  // namespace stasis::snapshot

@@ -300,13 +300,13 @@ Present VmDirectory::settled(Present present) const {
   return present;
 }
 
-Status VmDirectory::prepare_present(const Present& present, bool synced) const {
+Status VmDirectory::prepare_present(const Present& present) const {
   const auto text = TRY(encode_present(present));
-  return of_machine(name_, prepare_replacement(folder_, "current.json", text, synced));
+  return of_machine(name_, prepare_replacement(folder_, "current.json", text));
 }
 
-Status VmDirectory::save_prepared_present(bool synced) const {
-  return of_machine(name_, put_in_place(folder_, "current.json", synced));
+Status VmDirectory::save_prepared_present() const {
+  return of_machine(name_, put_in_place(folder_, "current.json"));
 }
 
 Status VmDirectory::save_present(const Present& present) const {

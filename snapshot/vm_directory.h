@@ -83,8 +83,8 @@ class VmDirectory {
   Present settled(Present present) const;
 
   /// `save_present` in two steps: see `prepare_replacement`.
-  base::Status prepare_present(const Present& present, bool synced) const;
-  base::Status save_prepared_present(bool synced) const;
+  base::Status prepare_present(const Present& present) const;
+  base::Status save_prepared_present() const;
 
   /// Nothing when it never ran. A record without an end is a run that goes on (somebody holds the
   /// lock) or that crashed.

@@ -17,14 +17,18 @@ PausedMachine::~PausedMachine() {
   if (machine_ != nullptr) machine_->resume();
 }
 
-base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Io io) {
-  auto parts = TRY(build_machine(config, io));  // apart: an early return inside new would leak
+base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Io io,
+                                                       GroundAhead ahead) {
+  auto parts = TRY(
+      build_machine(config, io, std::move(ahead)));  // apart: an early return inside new would leak
   return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 
 base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,
                                                         const Restore& restore) {
-  auto ground = TRY(lay_ground(config.memory_bytes, restore.ram));
+  GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
+  TRY(restore.ram.fill(ram.regions()));
+  auto ground = TRY(GroundAhead().lay(std::move(ram)).get());
   return Machine::restore(config, io, std::move(ground),
                           {restore.state, restore.clock, restore.new_generation});
 }

@@ -66,7 +66,9 @@ class Machine {
 
   /// Opens all that `config` names and loads the kernel; nothing runs yet. Errors are for people:
   /// one sentence with the value, the reason and the remedy.
-  static base::Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Io io);
+  /// `ahead`: a VM made ahead of time, if any.
+  static base::Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Io io,
+                                                       GroundAhead ahead = {});
 
   /// The machine that `restore.state` was saved from, at rest until `start`. `config` has to
   /// describe the same devices, vCPUs and memory as then; its kernel is not looked at. Whatever the

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <future>
+#include <memory>
 #include <vector>
 
 #include "base/result.h"
@@ -10,7 +12,7 @@
 namespace stasis::vmm {
 
 /// What a machine stands on: a VM with memory and interrupt controllers, and nothing else. It needs
-/// none of a saved state, so it can be laid while that is read. Threads: laid on any, then moved.
+/// neither a kernel nor a saved state, so it can be laid while those are read.
 struct MachineGround {
   KvmSystem kvm;
   std::vector<kvm_cpuid_entry2> supported_cpuid;  ///< KVM_GET_SUPPORTED_CPUID
@@ -18,11 +20,26 @@ struct MachineGround {
   GuestRam ram;  ///< known to KVM
 };
 
-/// On `ram`, which has its contents already when it has any mapped over it: KVM is told of the
-/// memory once that is done.
-base::Result<MachineGround> lay_ground(GuestRam ram);
+/// Ground that is laid on a thread of its own, begun before there is any memory to give it.
+/// Threads: one at a time. When it goes without having been given memory, the thread ends.
+class GroundAhead {
+ public:
+  /// Not begun: then it is laid all at once when there is memory.
+  GroundAhead();
+  static GroundAhead begin();
 
-/// For a machine that is to be restored: memory of `memory_bytes` with what `source` has.
-base::Result<MachineGround> lay_ground(std::uint64_t memory_bytes, RamSource& source);
+  GroundAhead(GroundAhead&&) noexcept;
+  GroundAhead& operator=(GroundAhead&&) noexcept;
+  ~GroundAhead();
+
+  /// On `ram`, which has its contents already when it has any mapped over it: KVM is told of the
+  /// memory once that is done. The returned value waits for the rest.
+  std::future<base::Result<MachineGround>> lay(GuestRam ram) &&;
+
+ private:
+  struct Thread;
+  explicit GroundAhead(std::unique_ptr<Thread> thread);
+  std::unique_ptr<Thread> thread_;
+};
 
 }  // namespace stasis::vmm

@@ -32,8 +32,8 @@ MachineState without_time(MachineState state) {
 base::Result<MachineState> restore_and_save(const MachineParts& parts, const MachineState& state) {
   NoConsole console;
   const auto second = TRY(rebuild_machine(parts.config, {console},
-                                          {TRY(lay_ground(GuestRam::alias(parts.ram))), state,
-                                           state.platform, PciDevices::HostSide::kAbsent}));
+                                          {TRY(GroundAhead().lay(GuestRam::alias(parts.ram)).get()),
+                                           state, state.platform, PciDevices::HostSide::kAbsent}));
   TRY(restore_kvm_state(*second, state, ClockPolicy::kCatchUp));
   return save_parts(*second);
 }
