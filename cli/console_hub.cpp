@@ -45,8 +45,8 @@ ConsoleHub::~ConsoleHub() {
   if (listener_.is_open()) ::unlink(socket_path_.c_str());
   loop_->run_sync([this] {
     if (listener_.is_open()) loop_->unwatch(listener_.get());
+    end_viewers();  // here, too: what the loop watches is its thread's alone
   });
-  end_viewers();
 }
 
 void ConsoleHub::set_on(bool is_on) {
