@@ -69,14 +69,12 @@ void MachineRunner::drop_machine() {
 
 void MachineRunner::set_running(bool paused) {
   wiring_.input.attach(machine_->console_input());
-  machine_->start();
-  state_ = PowerState::kRunning;
   if (paused) {
-    if (auto rest = machine_->pause()) {
-      paused_.emplace(std::move(*rest));
-      state_ = PowerState::kPaused;
-    }
+    if (auto rest = machine_->start_paused()) paused_.emplace(std::move(*rest));
+  } else {
+    machine_->start();
   }
+  state_ = paused_ ? PowerState::kPaused : PowerState::kRunning;
   base::signal_eventfd(wake_);
 }
 

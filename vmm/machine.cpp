@@ -58,6 +58,12 @@ void Machine::start() {
   for (const auto& thread : parts_->threads) thread->resume();
 }
 
+base::Result<PausedMachine> Machine::start_paused(std::chrono::milliseconds limit) {
+  started_ = true;
+  parts_->pci->start();
+  return pause(limit);  // the vCPUs were not told to run yet
+}
+
 const base::Fd& Machine::ended_event() const {
   return parts_->latch.event();
 }

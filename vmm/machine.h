@@ -94,6 +94,11 @@ class Machine {
   /// Lets the guest run. Once.
   void start();
 
+  /// The same, at rest from the beginning: no instruction of the guest's runs before the returned
+  /// value goes. Errors as `pause`.
+  base::Result<PausedMachine> start_paused(
+      std::chrono::milliseconds limit = std::chrono::seconds(10));
+
   /// Readable once the machine has ended.
   const base::Fd& ended_event() const;
 

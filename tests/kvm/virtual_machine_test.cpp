@@ -141,6 +141,21 @@ TEST_CASE("a paused machine stays paused over a snapshot, and runs on afterwards
   vm.lines().await(count + 1);
 }
 
+TEST_CASE("a paused machine that is taken back in place does not run before it is resumed") {
+  TestVm vm("ticker");
+  REQUIRE(vm->start());
+  const Tick before(vm.lines().await());
+  const auto snapshot = vm.snapshot();
+  REQUIRE(vm->pause());
+  vm.lines().forget();
+  REQUIRE(vm.apply(snapshot.id));
+  CHECK(vm->info().state == PowerState::kPaused);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  CHECK(vm.lines().count() == 0);
+  REQUIRE(vm->resume());
+  CHECK(Tick(vm.lines().await(1)).nonce == before.nonce);
+}
+
 TEST_CASE("a machine that is off has snapshots without memory") {
   TestVm vm("ticker");
   const auto kind = GENERATE(SnapshotKind::kFull, SnapshotKind::kDisk);
