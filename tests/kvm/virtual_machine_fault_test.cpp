@@ -20,10 +20,10 @@ constexpr unsigned kMoreThanThereAre = 2000;
 
 // Sanitizers make each round many times slower; the plain build goes through every call.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kFaultStride = 7;
+constexpr unsigned kFaultStride = 31;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr unsigned kFaultStride = 7;
+constexpr unsigned kFaultStride = 31;
 #else
 constexpr unsigned kFaultStride = 1;
 #endif
