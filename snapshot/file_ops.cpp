@@ -5,11 +5,20 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <limits>
 
 namespace stasis::snapshot {
+namespace {
+
+/// Larger ones get the page cache's largest folios, which come from memory that was not in use: on
+/// a virtual host that has to be given each of them, one write of 16 MiB takes eight times as long
+/// as sixty-four of these.
+constexpr std::size_t kLargestWrite = 256 << 10;
+
+}  // namespace
 
 int FileOps::create(int folder, const char* name) const {
   return ::openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -56,7 +65,7 @@ int write_fully(const FileOps& ops, int file, const void* data, std::size_t size
                 std::uint64_t offset) {
   const auto* next = static_cast<const std::byte*>(data);
   while (size > 0) {
-    const ssize_t written = ops.write_at(file, next, size, offset);
+    const ssize_t written = ops.write_at(file, next, std::min(size, kLargestWrite), offset);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return errno;
     if (written == 0) return EIO;
