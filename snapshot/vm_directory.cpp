@@ -310,9 +310,8 @@ Status VmDirectory::save_prepared_present() const {
 }
 
 Status VmDirectory::save_present(const Present& present) const {
-  const auto text = encode_present(present);
-  if (!text) return fail(text.error());
-  return of_machine(name_, replace_durably(folder_, "current.json", *text));
+  TRY(prepare_present(present));
+  return save_prepared_present();
 }
 
 Result<std::optional<RunRecord>> VmDirectory::run_record() const {

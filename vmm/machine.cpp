@@ -25,18 +25,16 @@ base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& conf
 }
 
 base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,
-                                                        const Restore& restore) {
+                                                        RamSource& source, const Restore& restore) {
   GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
-  TRY(restore.ram.fill(ram.regions()));
-  auto ground = TRY(GroundAhead().lay(std::move(ram)).get());
-  return Machine::restore(config, io, std::move(ground),
-                          {restore.state, restore.clock, restore.new_generation});
+  TRY(source.fill(ram.regions()));
+  return Machine::restore(config, io, TRY(GroundAhead().lay(std::move(ram)).get()), restore);
 }
 
 base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,
                                                         MachineGround ground,
-                                                        const Rebirth& rebirth) {
-  auto parts = TRY(restore_machine(config, io, std::move(ground), rebirth));
+                                                        const Restore& restore) {
+  auto parts = TRY(restore_machine(config, io, std::move(ground), restore));
   return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 

@@ -24,18 +24,10 @@ struct MachineParts;
 struct MachineState;
 
 /// What a machine is restored from, besides its memory.
-struct Rebirth {
+struct Restore {
   const MachineState& state;
   ClockPolicy clock = ClockPolicy::kCatchUp;
   bool new_generation = true;  ///< tell the guest that its past may be lived twice (VMGenID)
-};
-
-/// The same with its memory.
-struct Restore {
-  const MachineState& state;
-  RamSource& ram;
-  ClockPolicy clock = ClockPolicy::kCatchUp;
-  bool new_generation = true;
 };
 
 /// Proof that a machine's vCPUs and device workers are at rest; lets them run again when it goes.
@@ -75,12 +67,12 @@ class Machine {
   /// host or the configuration cannot do is an error that names the item, and nothing is left
   /// behind. Connections of a user-mode network are gone: the guest's peers answer with resets.
   static base::Result<std::unique_ptr<Machine>> restore(const MachineConfig& config, Io io,
-                                                        const Restore& restore);
+                                                        RamSource& ram, const Restore& restore);
 
   /// The same on ground that was laid ahead of time, with the saved memory.
   static base::Result<std::unique_ptr<Machine>> restore(const MachineConfig& config, Io io,
                                                         MachineGround ground,
-                                                        const Rebirth& rebirth);
+                                                        const Restore& restore);
 
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;

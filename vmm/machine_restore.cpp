@@ -160,7 +160,7 @@ void tell_guest_it_was_stopped(const MachineParts& parts) {
 
 base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig& config,
                                                             Machine::Io io, MachineGround ground,
-                                                            const Rebirth& restore) {
+                                                            const Restore& restore) {
   TRY(check_fits(config, restore.state));
   TRY(check_host(ground.kvm, ground.supported_cpuid, host_needs(restore.state)));
   PlatformState platform = restore.state.platform;

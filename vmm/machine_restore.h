@@ -28,6 +28,6 @@ void tell_guest_it_was_stopped(const MachineParts& parts);
 /// Machine::restore, up to the finished parts.
 base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig& config,
                                                             Machine::Io io, MachineGround ground,
-                                                            const Rebirth& restore);
+                                                            const Restore& restore);
 
 }  // namespace stasis::vmm

@@ -23,28 +23,14 @@ def run(world: World, guest: str, *options: str, on_terminal: bool = False) -> F
     return world.attach("run", "--kernel", world.kernel(guest), *options, on_terminal=on_terminal)
 
 
-def by_signal(number: int, status: int, name: str):
+def by_signal(number: int, status: int, name: str, guest: str = "spin", text: str = "spinning",
+              options: tuple[str, ...] = (), machine: str = "vm"):
     def test(world):
-        front = run(world, "spin")
-        front.wait_for("spinning")
+        front = run(world, guest, *options)
+        front.wait_for(text)
         front.process.send_signal(number)
-        front.demand_end(status, f"stasis: vm: ended by {name}")
+        front.demand_last_line(status, f"stasis: {machine}: ended by {name}")
     return test
-
-
-def halted_by_signal(world):
-    """A vCPU that waits in the kernel for an interrupt is woken, too."""
-    front = run(world, "halt")
-    front.wait_for("halted")
-    front.process.send_signal(signal.SIGTERM)
-    front.demand_end(TERMINATED, "stasis: vm: ended by SIGTERM")
-
-
-def all_cpus_by_signal(world):
-    front = run(world, "spin", "--cpus", "4", "--name", "four")
-    front.wait_for("spinning")
-    front.process.send_signal(signal.SIGTERM)
-    front.demand_end(TERMINATED, "stasis: four: ended by SIGTERM")
 
 
 def power_button(world):
@@ -55,7 +41,7 @@ def power_button(world):
     time.sleep(0.3)
     demand(front.process.poll() is None, "SIGPWR ended the run")
     front.process.send_signal(signal.SIGTERM)
-    front.demand_end(TERMINATED, "stasis: vm: ended by SIGTERM")
+    front.demand_last_line(TERMINATED, "stasis: vm: ended by SIGTERM")
 
 
 def while_rebooting(world):
@@ -64,11 +50,11 @@ def while_rebooting(world):
         front.wait_for("about to reset")
         front.seen = ""
     front.process.send_signal(signal.SIGTERM)
-    front.demand_end(TERMINATED, "stasis: vm: ended by SIGTERM")
+    front.demand_last_line(TERMINATED, "stasis: vm: ended by SIGTERM")
 
 
 def reboot_exits(world):
-    run(world, "reset", "--on-reboot", "exit").demand_end(
+    run(world, "reset", "--on-reboot", "exit").demand_last_line(
         REBOOTED, "stasis: vm: the guest asked for a reset")
 
 
@@ -77,7 +63,7 @@ def escape_key(world):
     front.wait_for("spinning")
     demand(front.is_raw(), "the terminal is not in raw mode")
     front.type(b"\x1dx")
-    front.demand_end(INTERRUPTED, "stasis: vm: ended by Ctrl-] x")
+    front.demand_last_line(INTERRUPTED, "stasis: vm: ended by Ctrl-] x")
 
 
 def control_c_is_the_guests(world):
@@ -87,7 +73,7 @@ def control_c_is_the_guests(world):
     time.sleep(0.3)
     demand(front.process.poll() is None, "Ctrl-C ended the run")
     front.type(b"\x1dx")
-    front.demand_end(INTERRUPTED, "stasis: vm: ended by Ctrl-] x")
+    front.demand_last_line(INTERRUPTED, "stasis: vm: ended by Ctrl-] x")
 
 
 def typed_to_the_guest(world):
@@ -95,7 +81,7 @@ def typed_to_the_guest(world):
     front.wait_for("echo: ready")
     front.type(b"typed.")
     front.wait_for("typed.")
-    front.demand_end(0, "stasis: vm: the guest powered off")
+    front.demand_last_line(0, "stasis: vm: the guest powered off")
 
 
 def terminal_after(number: int, status: int):
@@ -122,15 +108,17 @@ def reader_gone(world):
     time.sleep(0.3)
     demand(front.process.poll() is None, f"ended with {front.process.poll()}")
     front.process.send_signal(signal.SIGTERM)
-    front.demand_end(TERMINATED, "stasis: vm: ended by SIGTERM")
+    front.demand_last_line(TERMINATED, "stasis: vm: ended by SIGTERM")
 
 
 TESTS = {
     "sigterm": by_signal(signal.SIGTERM, TERMINATED, "SIGTERM"),
     "sigint": by_signal(signal.SIGINT, INTERRUPTED, "SIGINT"),
     "sighup": by_signal(signal.SIGHUP, HUNG_UP, "SIGHUP"),
-    "halted": halted_by_signal,
-    "all-cpus": all_cpus_by_signal,
+    # a vCPU that waits in the kernel for an interrupt is woken, too
+    "halted": by_signal(signal.SIGTERM, TERMINATED, "SIGTERM", "halt", "halted"),
+    "all-cpus": by_signal(signal.SIGTERM, TERMINATED, "SIGTERM", options=("--cpus", "4", "--name", "four"),
+                          machine="four"),
     "power-button": power_button,
     "while-rebooting": while_rebooting,
     "reboot-exits": reboot_exits,

@@ -7,7 +7,7 @@ import subprocess
 import termios
 import time
 
-DEADLINE = 30
+DEADLINE = 20
 LOCAL_FLAGS = 3  # place in what tcgetattr returns
 
 
@@ -24,7 +24,7 @@ class Front:
     """Keeps what the verb has written. On a terminal, standard input and output are one."""
 
     def __init__(self, command: list[str], env: dict[str, str], on_terminal: bool):
-        self.seen = ""
+        self.seen = self.talk = ""
         self.terminal = -1
         if on_terminal:
             self.master, self.terminal = pty.openpty()
@@ -58,14 +58,19 @@ class Front:
     def demand_end(self, status: int, sentence: str) -> None:
         """Ends with `status`, has said `sentence`, and has left the terminal as it was."""
         try:
-            _, talk = self.process.communicate(timeout=DEADLINE)
+            _, self.talk = self.process.communicate(timeout=DEADLINE)
         except subprocess.TimeoutExpired:
             raise Wrong("still running") from None
         demand(self.process.returncode == status,
-               f"exit code {self.process.returncode}, wanted {status}; said: {talk}")
-        demand(sentence in talk, f'"{sentence}" was not said, but "{talk}"')
+               f"exit code {self.process.returncode}, wanted {status}; said: {self.talk}")
+        demand(sentence in self.talk, f'"{sentence}" was not said, but "{self.talk}"')
         if self.terminal >= 0:
             demand(termios.tcgetattr(self.terminal) == self.before, "the terminal is not as before")
+
+    def demand_last_line(self, status: int, sentence: str) -> None:
+        """As `demand_end`; `sentence` is the whole of the last line."""
+        self.demand_end(status, sentence)
+        demand(self.talk.splitlines()[-1:] == [sentence], f'said "{self.talk}"')
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Callable, Optional
 
-from front import DEADLINE, Front, Wrong, demand
+from front import Front, Wrong, demand
 
 SKIPPED = 77
+DEADLINE = 30
 OK, USAGE, REFUSED, NOT_FOUND, WRONG_STATE, BUSY, TIMED_OUT, DAMAGED = 0, 2, 3, 5, 6, 7, 8, 9
 PANICKED, TRIPLE_FAULT, INTERRUPTED = 20, 21, 130
 

@@ -24,9 +24,9 @@ using namespace std::chrono_literals;
 std::unique_ptr<Machine> restored(const MachineConfig& config, Transcript& console, Saved& saved,
                                   ClockPolicy clock = ClockPolicy::kCatchUp,
                                   bool new_generation = true) {
-  auto machine = Machine::restore(
-      config, {console},
-      {.state = saved.state, .ram = saved.ram, .clock = clock, .new_generation = new_generation});
+  auto machine =
+      Machine::restore(config, {console}, saved.ram,
+                       {.state = saved.state, .clock = clock, .new_generation = new_generation});
   INFO((machine ? "" : machine.error().message()));
   REQUIRE(machine);
   return std::move(*machine);
@@ -258,7 +258,7 @@ TEST_CASE("a configuration other than the saved one is refused, and the item nam
     other.rng = false;
     item = "PCI device 1: virtio-blk in the configuration, virtio-rng in the saved state";
   }
-  const auto refused = Machine::restore(other, {console}, {.state = saved.state, .ram = saved.ram});
+  const auto refused = Machine::restore(other, {console}, saved.ram, {.state = saved.state});
   REQUIRE_FALSE(refused);
   INFO(refused.error().message());
   CHECK(refused.error().message().find(item) != std::string::npos);
@@ -288,7 +288,7 @@ TEST_CASE("what this host lacks is named, and nothing is left behind") {
   }
   Transcript after;
   const auto refused =
-      Machine::restore(guest("counter"), {after}, {.state = saved.state, .ram = saved.ram});
+      Machine::restore(guest("counter"), {after}, saved.ram, {.state = saved.state});
   if (KvmSystem::open().value().check(KVM_CAP_TSC_CONTROL) > 0 && item[0] == 'T') return;
   REQUIRE_FALSE(refused);
   INFO(refused.error().message());
@@ -314,7 +314,7 @@ TEST_CASE("a state from the middle of a reboot is refused") {
   saved.state.platform.acpi_pm.request = devices::PowerRequest::kReset;
   Transcript after;
   const auto refused =
-      Machine::restore(guest("counter"), {after}, {.state = saved.state, .ram = saved.ram});
+      Machine::restore(guest("counter"), {after}, saved.ram, {.state = saved.state});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message() == "the state was saved while the guest is rebooting");
 }
@@ -356,8 +356,7 @@ TEST_CASE("restored in another process", "[.]") {
   const auto state = decode_machine_state(sections).value();
   RamFile ram(folder + "/ram");
   Transcript console;
-  auto machine =
-      Machine::restore(guest("counter"), {console}, {.state = state, .ram = ram}).value();
+  auto machine = Machine::restore(guest("counter"), {console}, ram, {.state = state}).value();
   machine->start();
   CHECK(machine->wait().kind == Ending::Kind::kPowerOff);
   const std::string text = console.text();

@@ -57,7 +57,7 @@ bool move(std::unique_ptr<Machine>& machine, const MachineConfig& config, Machin
     machine->end({Ending::Kind::kStopped, "moved"});
   }
   machine.reset();  // its disks are free from here on
-  auto next = Machine::restore(config, io, {.state = saved->state, .ram = saved->ram});
+  auto next = Machine::restore(config, io, saved->ram, {.state = saved->state});
   if (!next) {
     std::printf("\nMOVE: FAIL: %s\n", next.error().message().c_str());
     std::exit(1);

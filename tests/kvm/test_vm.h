@@ -79,6 +79,14 @@ struct Tick {
   std::string nonce;
 };
 
+/// The machine "vm" below `root`, as a new process finds it.
+inline base::Result<std::unique_ptr<VirtualMachine>> open_vm(const std::string& root,
+                                                             VirtualMachine::Io io) {
+  VmDirectory directory = TRY(VmDirectory::open(root, "vm"));
+  VmLock lock = TRY(directory.lock());
+  return VirtualMachine::open(std::move(directory), std::move(lock), io);
+}
+
 /// A named machine in a folder of its own, which goes with it.
 class TestVm {
  public:
@@ -100,7 +108,8 @@ class TestVm {
     }
     auto created = VmDirectory::create(root_, config);
     STASIS_CHECK(created.has_value());
-    open_with(std::move(created->first), std::move(created->second));
+    keep(VirtualMachine::open(std::move(created->first), std::move(created->second),
+                              {lines_, input_}));
   }
   TestVm(const TestVm&) = delete;
   TestVm& operator=(const TestVm&) = delete;
@@ -117,11 +126,7 @@ class TestVm {
   /// As a new process would find it.
   void reopen() {
     vm_.reset();
-    auto directory = VmDirectory::open(root_, "vm");
-    STASIS_CHECK(directory.has_value());
-    auto lock = directory->lock();
-    if (!lock) FAIL(lock.error().message());
-    open_with(std::move(*directory), std::move(*lock));
+    keep(open_vm(root_, {lines_, input_}));
   }
 
   /// Gives the machine up, for another process.
@@ -139,8 +144,7 @@ class TestVm {
   }
 
  private:
-  void open_with(VmDirectory directory, VmLock lock) {
-    auto vm = VirtualMachine::open(std::move(directory), std::move(lock), {lines_, input_});
+  void keep(base::Result<std::unique_ptr<VirtualMachine>> vm) {
     if (!vm) FAIL(vm.error().message());
     vm_ = std::move(*vm);
   }

@@ -18,30 +18,6 @@ using test::FileCalls;
 
 constexpr unsigned kMoreThanThereAre = 2000;
 
-// Sanitizers make each round many times slower; the plain build goes through every call.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kFaultStride = 31;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr unsigned kFaultStride = 31;
-#else
-constexpr unsigned kFaultStride = 1;
-#endif
-#else
-constexpr unsigned kFaultStride = 1;
-#endif
-
-std::unique_ptr<VirtualMachine> open_machine(const std::string& root, Lines& lines,
-                                             NoInput& input) {
-  auto directory = VmDirectory::open(root, "vm");
-  STASIS_CHECK(directory.has_value());
-  auto lock = directory->lock();
-  STASIS_CHECK(lock.has_value());
-  auto vm = VirtualMachine::open(std::move(*directory), std::move(*lock), {lines, input});
-  STASIS_CHECK(vm.has_value());
-  return std::move(*vm);
-}
-
 /// Everything that changes files: each kind of snapshot in each state, removal, both ways back.
 void live(VirtualMachine& vm) {
   Unobserved nobody;
@@ -69,8 +45,9 @@ void live(VirtualMachine& vm) {
   calls.kill_at(call);
   Lines lines;
   NoInput input;
-  const auto vm = open_machine(root, lines, input);
-  live(*vm);
+  const auto vm = open_vm(root, {lines, input});
+  STASIS_CHECK(vm.has_value());
+  live(**vm);
   ::_exit(calls.calls() < call ? 0 : 1);
 }
 
@@ -112,9 +89,8 @@ void check_after_kill(TestVm& vm) {
 TEST_CASE("killed at every call that changes a file, snapshots are whole and the machine starts") {
   TestVm vm("ticker", 1);
   const std::string root = vm.root();
-  const unsigned stride = kFaultStride;
   unsigned call = 1;
-  for (;; call += stride) {
+  for (;; call += STASIS_FAULT_STRIDE) {
     INFO("call " << call);
     REQUIRE(call < kMoreThanThereAre);
     for (const auto& old : vm->snapshots()) REQUIRE(vm->destroy_snapshot(old.id).has_value());
@@ -210,7 +186,7 @@ TEST_CASE("whatever call fails, the guest goes on and no snapshot is half") {
   const bool once = error == EIO;
   for (const auto& deed : kDeeds) {
     unsigned at = 1;
-    for (;; at += kFaultStride) {
+    for (;; at += STASIS_FAULT_STRIDE) {
       INFO(deed.name << ", call " << at << (once ? " fails" : " and all that follow fail"));
       REQUIRE(at < kMoreThanThereAre);
       if (try_deed(deed, at, error, once)) break;

@@ -15,11 +15,7 @@ namespace {
   Lines lines;
   NoInput input;
   Unobserved nobody;
-  auto directory = VmDirectory::open(root, "vm");
-  STASIS_CHECK(directory.has_value());
-  auto lock = directory->lock();
-  STASIS_CHECK(lock.has_value());
-  auto vm = VirtualMachine::open(std::move(*directory), std::move(*lock), {lines, input});
+  const auto vm = open_vm(root, {lines, input});
   STASIS_CHECK(vm.has_value());
   STASIS_CHECK((*vm)->start().has_value());
   for (unsigned round = 0;; ++round) {
