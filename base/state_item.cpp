@@ -131,6 +131,7 @@ class NodeBuilder final : public nlohmann::json_sax<Json> {
 
  private:
   static constexpr unsigned kMaxDepth = 32;
+  static constexpr std::size_t kMaxReserved = 1024;  // what is claimed may not be there
   static constexpr std::size_t kUnknown = static_cast<std::size_t>(-1);  // ends with a break
 
   StateNode* add(Kind kind) {
@@ -146,6 +147,7 @@ class NodeBuilder final : public nlohmann::json_sax<Json> {
   bool enter(Kind kind, std::size_t items) {
     if (open_.size() == kMaxDepth || (items != kUnknown && items > size_bytes_)) return false;
     open_.push_back(add(kind));  // stays where it is: its parent gets no other item before it ends
+    if (items != kUnknown) open_.back()->items.reserve(std::min(items, kMaxReserved));
     return true;
   }
   bool leave() {
