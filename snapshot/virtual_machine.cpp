@@ -187,15 +187,16 @@ vmm::GroundAhead VirtualMachine::take_ahead() const {
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
-  ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
   vmm::GuestRam ram = TRY(vmm::GuestRam::allocate(config_.machine.memory_bytes));
-  TRY(source.fill(ram.regions()));
+  const auto regions = ram.regions();
   auto ground = take_ahead().lay(std::move(ram));
-  const auto state = load_state(snapshot);  // meanwhile
+  // Meanwhile the memory gets its contents; whoever returns early waits for the ground.
+  ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
+  TRY(source.fill(regions));
+  const vmm::MachineState state = TRY(load_state(snapshot));
   auto laid = TRY(ground.get());
-  if (!state) return base::fail(state.error());
   return vmm::Machine::restore(with_chains(config_.machine, chains), {io_.console}, std::move(laid),
-                               {*state, clock_of(options.clock), options.new_generation});
+                               {state, clock_of(options.clock), options.new_generation});
 }
 
 void VirtualMachine::launch(MachineRunner::Session& session,

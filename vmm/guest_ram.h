@@ -14,7 +14,7 @@ class RamSource {
   virtual ~RamSource() = default;
 
   /// Puts the saved contents into `regions`: page-aligned private memory at its final place, all
-  /// zero, not yet known to KVM. Mapping something over all or part of it (MAP_FIXED) is allowed.
+  /// zero, no vCPU there yet. Mapping something over all or part of it (MAP_FIXED) is allowed.
   /// Called once.
   virtual base::Status fill(const std::vector<base::MemoryRegion>& regions) = 0;
 };

@@ -46,8 +46,12 @@ base::Status load_guest(MachineParts& parts) {
 
 base::Status add_vcpu(MachineParts& parts, std::vector<kvm_cpuid_entry2> cpuid) {
   const auto id = static_cast<unsigned>(parts.vcpus.size());
-  parts.vcpus.push_back(TRY(KvmVcpu::create(parts.kvm, parts.vm, id, std::move(cpuid))));
-  if (id != 0) return {};
+  if (id != 0) {
+    parts.vcpus.push_back(TRY(KvmVcpu::create(parts.kvm, parts.vm, id, std::move(cpuid))));
+    return {};
+  }
+  parts.vcpus.push_back(
+      TRY(KvmVcpu::adopt(parts.kvm, std::move(parts.first_vcpu), std::move(cpuid))));
   parts.vcpu_facts = TRY(probe_vcpu(parts.kvm, parts.vm, parts.vcpus.front()));
   parts.tsc_facts = TRY(probe_tsc(parts.vm, parts.vcpus.front()));
   return {};

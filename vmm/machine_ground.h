@@ -11,13 +11,14 @@
 
 namespace stasis::vmm {
 
-/// What a machine stands on: a VM with memory and interrupt controllers, and nothing else. It needs
-/// neither a kernel nor a saved state, so it can be laid while those are read.
+/// What a machine stands on: a VM with memory, interrupt controllers and an untouched first vCPU.
+/// It needs neither a kernel nor a saved state, so it can be laid while those are read.
 struct MachineGround {
   KvmSystem kvm;
   std::vector<kvm_cpuid_entry2> supported_cpuid;  ///< KVM_GET_SUPPORTED_CPUID
   KvmVm vm;
-  GuestRam ram;  ///< known to KVM
+  GuestRam ram;         ///< known to KVM
+  base::Fd first_vcpu;  ///< for KvmVcpu::adopt
 };
 
 /// Ground that is laid on a thread of its own, begun before there is any memory to give it.
@@ -32,8 +33,8 @@ class GroundAhead {
   GroundAhead& operator=(GroundAhead&&) noexcept;
   ~GroundAhead();
 
-  /// On `ram`, which has its contents already when it has any mapped over it: KVM is told of the
-  /// memory once that is done. The returned value waits for the rest.
+  /// On `ram`, whose contents may be mapped over it meanwhile: KVM follows what becomes of a
+  /// mapping. The returned value waits for the rest.
   std::future<base::Result<MachineGround>> lay(GuestRam ram) &&;
 
  private:

@@ -28,6 +28,7 @@ struct MachineParts {
         vm(std::move(ground.vm)),
         ram(std::move(ground.ram)),
         memory(ram.view()),
+        first_vcpu(std::move(ground.first_vcpu)),
         latch(std::move(ended)),
         msi_vectors(vm),
         doorbells(vm) {}
@@ -38,6 +39,7 @@ struct MachineParts {
   KvmVm vm;
   GuestRam ram;
   base::GuestMemory memory;
+  base::Fd first_vcpu;  ///< until it is one of `vcpus`
   EndingLatch latch;
   KvmMsiVectors msi_vectors;
   KvmDoorbells doorbells;

@@ -20,7 +20,11 @@ base::Status set_cpuid(const base::Fd& vcpu, const std::vector<kvm_cpuid_entry2>
 
 base::Result<KvmVcpu> KvmVcpu::create(const KvmSystem& system, const KvmVm& vm, unsigned id,
                                       std::vector<kvm_cpuid_entry2> cpuid) {
-  base::Fd fd = TRY(vm.create_vcpu(id));
+  return adopt(system, TRY(vm.create_vcpu(id)), std::move(cpuid));
+}
+
+base::Result<KvmVcpu> KvmVcpu::adopt(const KvmSystem& system, base::Fd fd,
+                                     std::vector<kvm_cpuid_entry2> cpuid) {
   base::Mapping run = TRY(base::Mapping::shared(fd, TRY(system.run_size())));
   // A forked child that still had it would keep the whole VM alive. A wish: it ends soon anyway.
   ::madvise(run.data(), run.size(), MADV_DONTFORK);

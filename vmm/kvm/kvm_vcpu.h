@@ -19,6 +19,10 @@ class KvmVcpu {
   static base::Result<KvmVcpu> create(const KvmSystem& system, const KvmVm& vm, unsigned id,
                                       std::vector<kvm_cpuid_entry2> cpuid);
 
+  /// The same of one that KvmVm::create_vcpu has made, and nobody has touched.
+  static base::Result<KvmVcpu> adopt(const KvmSystem& system, base::Fd fd,
+                                     std::vector<kvm_cpuid_entry2> cpuid);
+
   /// KVM_RUN once; 0, or the error number (EINTR when asked to exit).
   int run() const;
 
