@@ -10,6 +10,7 @@
 #include "cli/help.h"
 #include "cli/say.h"
 #include "cli/spelling.h"
+#include "cli/standard_files.h"
 
 namespace stasis::cli {
 namespace {
@@ -111,6 +112,7 @@ ExitCode run_program(Arguments arguments) {
 
 int main(int count, char** arguments) {
   namespace cli = stasis::cli;
+  cli::hold_standard_files();
   try {
     const std::span<const char* const> all(arguments, static_cast<std::size_t>(count));
     return static_cast<int>(cli::run_program(all.subspan(count > 0 ? 1 : 0)));

@@ -10,6 +10,7 @@ be used).
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +38,17 @@ def life(world: World) -> None:
     world.call("rm", "one", status=WRONG_STATE)
     world.call("rm", "one", "--force")
     demand(os.listdir(world.folder("one").parent) == [], "rm left something")
+
+
+def started_without_files(world: World) -> None:
+    """By a caller that has closed standard input, output and error: no file of ours takes their numbers."""
+    command = [world.stasis, "run", "--detach", "--name", "one", "--kernel", world.kernel("spin")]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command], env=world.env, timeout=DEADLINE,
+                          check=False)
+    demand(done.returncode == OK, f"exit code {done.returncode}")
+    world.wait_for_log("one", "spinning")
+    demand(world.state("one") == "running", world.state("one"))
+    world.call("kill", "one")
 
 
 def names_are_unique(world: World) -> None:
@@ -253,6 +265,7 @@ def records(world: World) -> None:
 
 TESTS = {
     "life": life,
+    "without-files": started_without_files,
     "names": names_are_unique,
     "refusals": refusals_leave_nothing,
     "endings": endings,
