@@ -35,10 +35,9 @@ Result<Pipe> make_pipe() {
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
-Status leave_surroundings(const snapshot::VmDirectory& directory) {
+Status leave_surroundings(const std::string& log_path) {
   ::setsid();
   ::umask(077);
-  const std::string log_path = directory.path() + "/process.log";
   const Fd log = TRY(base::open_file(log_path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW));
   const Fd null = TRY(base::open_file("/dev/null", O_RDWR));
   ::dup2(null.get(), STDIN_FILENO);
@@ -61,9 +60,12 @@ std::string failure_report(const Error& error) {
 
 Result<Outcome> run_detached(snapshot::VmDirectory directory, snapshot::VmLock lock,
                              const VmTask& task, Fd& writer) {
-  TRY(leave_surroundings(directory));
-  return run_vm_process(std::move(directory), std::move(lock), task,
-                        [&] { write_report(writer, std::string(1, kReady)); });
+  const std::string log_path = directory.path() + "/process.log";
+  const VmProcessCalls calls{
+      .settle = [&] { return leave_surroundings(log_path); },
+      .ready = [&](const std::string& crash) { write_report(writer, kReady + crash); },
+  };
+  return run_vm_process(std::move(directory), std::move(lock), task, calls);
 }
 
 [[noreturn]] void be_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
@@ -88,12 +90,13 @@ std::string read_report(const Fd& reader) {
   return report;
 }
 
-Status understand(const std::string& report, const std::string& log_path) {
+/// What is there to be said when it is ready, else its error.
+Result<std::string> understand(const std::string& report, const std::string& log_path) {
   if (report.empty()) {
     return fail(ErrorKind::kInternal,
                 fmt::format("its process died before it was ready; see {}", log_path));
   }
-  if (report[0] == kReady) return {};
+  if (report[0] == kReady) return report.substr(1);
   return fail(static_cast<ErrorKind>(report[0] - 'A'), report.substr(1));
 }
 
@@ -103,6 +106,7 @@ Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
                         const VmTask& task) {
   Pipe pipe = TRY(make_pipe());
   const std::string log_path = directory.path() + "/process.log";
+  const std::string name = directory.name();
   const pid_t child = ::fork();
   if (child < 0) return fail(base::errno_error("fork"));
   if (child == 0) {
@@ -111,9 +115,14 @@ Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
   }
   pipe.writer.reset();
   const std::string report = read_report(pipe.reader);
-  Status status = understand(report, log_path);
-  if (!status) ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
-  return status;
+  const auto crash = understand(report, log_path);
+  if (!crash) {
+    ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
+    return fail(crash.error());
+  }
+  if (task.starts && !crash->empty())
+    say(fmt::format("{}: the last run crashed: {}", name, *crash));
+  return {};
 }
 
 }  // namespace stasis::cli

@@ -99,7 +99,7 @@ ExitCode run_named(const CommandLine& line, const RunRequest& request) {
   }
   VmTask task;
   task.has_front = true;
-  const auto outcome = run_vm_process(std::move(made->first), std::move(made->second), task, [] {});
+  const auto outcome = run_vm_process(std::move(made->first), std::move(made->second), task, {});
   if (!outcome) forget(name);
   return report(name, outcome);
 }

@@ -36,14 +36,18 @@ RunEnd run_end_of(vmm::Ending::Kind kind) {
 }  // namespace
 
 base::Result<RunRecorder> RunRecorder::open(snapshot::VmDirectory directory) {
+  std::string crash;
   const auto before = directory.run_record();
-  if (before && *before && (*before)->end == RunEnd::kNone) {
-    auto settled = TRY(directory.settled_run_record());
-    TRY(directory.save_run_record(*settled));  // the note below is about to be emptied
+  if (before && *before &&
+      ((*before)->end == RunEnd::kNone || (*before)->end == RunEnd::kCrashed)) {
+    const auto settled = TRY(directory.settled_run_record());
+    // the note below is about to be emptied
+    if ((*before)->end == RunEnd::kNone) TRY(directory.save_run_record(*settled));
+    crash = settled->detail;
   }
   base::Fd note = TRY(directory.open_crash_note());
   leave_note_at_fatal_signal(note);
-  return RunRecorder(std::move(directory), std::move(note));
+  return RunRecorder(std::move(directory), std::move(note), std::move(crash));
 }
 
 void RunRecorder::save() const {

@@ -19,19 +19,23 @@ class RunRecorder {
   /// fatal signal does to this one. The caller holds the machine's lock.
   static base::Result<RunRecorder> open(snapshot::VmDirectory directory);
 
+  /// What became of the process of the run before; empty when that run ended as runs do.
+  const std::string& crash() const { return crash_; }
+
   bool is_running() const { return record_ && record_->end == snapshot::RunEnd::kNone; }
   void began();
   void ended(const vmm::Ending& ending);
   void ended_by_signal(std::string_view sentence);
 
  private:
-  RunRecorder(snapshot::VmDirectory directory, base::Fd note)
-      : directory_(std::move(directory)), note_(std::move(note)) {}
+  RunRecorder(snapshot::VmDirectory directory, base::Fd note, std::string crash)
+      : directory_(std::move(directory)), note_(std::move(note)), crash_(std::move(crash)) {}
   void ended(snapshot::RunEnd end, std::string_view detail);
   void save() const;
 
   snapshot::VmDirectory directory_;
   base::Fd note_;
+  std::string crash_;
   std::optional<snapshot::RunRecord> record_;
 };
 

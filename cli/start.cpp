@@ -38,7 +38,7 @@ Result<VmTask> make_task(const CommandLine& line) {
   task.apply = TRY(apply_options_of(line));
   const std::string* from = line.value("from");
   if (from != nullptr) {
-    task.from = TRY(choose_snapshot(TRY(view_snapshots(vm_name(line))), *from)).id;
+    task.from = *from;
   } else if (line.has("clock") || line.has("same-generation")) {
     return fail(ErrorKind::kInvalidArgument,
                 "--clock and --same-generation: are for --from; add --from SNAP");
@@ -55,24 +55,18 @@ Status start_in(VmSession session, const VmTask& task, const std::string& name) 
                             name, task.from));
   }
   if (!task.from.empty()) {
+    const auto chosen = TRY(choose_snapshot(TRY(view_snapshots(name)), task.from));
     Progress progress = TRY(Progress::begin("applying the snapshot"));
-    TRY(session.client().apply_snapshot(task.from, task.apply, progress));
+    TRY(session.client().apply_snapshot(chosen.id, task.apply, progress));
   }
   TRY(session.client().start());
   wait_for_record(TRY(VmDirectory::open(snapshot::state_root(), name)), true);
   return {};
 }
 
-void say_crash(const std::string& name) {
-  const auto view = view_machine(name);
-  if (!view || view->state != "crashed") return;
-  say(fmt::format("{}: the last run crashed: {}", name, view->last_run->detail));
-}
-
 Status start(const CommandLine& line) {
   const std::string& name = vm_name(line);
   const VmTask task = TRY(make_task(line));
-  say_crash(name);
   auto session = TRY(VmSession::find_or_spawn(name, task));
   return session ? start_in(std::move(*session), task, name) : Status{};
 }

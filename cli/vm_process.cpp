@@ -13,6 +13,7 @@
 #include "cli/console_hub.h"
 #include "cli/run_recorder.h"
 #include "cli/signals.h"
+#include "cli/snapshot_choice.h"
 #include "snapshot/virtual_machine.h"
 
 namespace stasis::cli {
@@ -31,13 +32,16 @@ constexpr int kIdleLookMs = 200;
 class VmProcess {
  public:
   static Result<std::unique_ptr<VmProcess>> open(VmDirectory directory, snapshot::VmLock lock,
-                                                 const VmTask& task);
+                                                 const VmTask& task,
+                                                 const std::function<Status()>& settle);
   Status begin();
   Outcome run();
+  const std::string& crash() const { return recorder_.crash(); }
 
  private:
   VmProcess(const VmTask& task, Signals signals, RunRecorder recorder)
       : task_(task), signals_(std::move(signals)), recorder_(std::move(recorder)) {}
+  Status start();
   Status open_console(const VmDirectory& directory, const vmm::ConsoleConfig& config);
   std::optional<Outcome> look();
   std::optional<Outcome> obey(int number);
@@ -57,10 +61,12 @@ class VmProcess {
 };
 
 Result<std::unique_ptr<VmProcess>> VmProcess::open(VmDirectory directory, snapshot::VmLock lock,
-                                                   const VmTask& task) {
+                                                   const VmTask& task,
+                                                   const std::function<Status()>& settle) {
   Signals signals = TRY(Signals::take_over());  // first: other threads inherit what is blocked
   vmm::GroundAhead ahead;
   if (task.starts) ahead = vmm::GroundAhead::begin();
+  TRY(settle());
   TRY(lock.name_this_process());
   const auto config = TRY(directory.config());
   RunRecorder recorder = TRY(RunRecorder::open(TRY(directory.duplicate())));
@@ -80,10 +86,15 @@ Status VmProcess::open_console(const VmDirectory& directory, const vmm::ConsoleC
   return {};
 }
 
+Status VmProcess::start() {
+  if (task_.from.empty()) return machine_->start();
+  const auto chosen = TRY(choose_snapshot(machine_->snapshots(), task_.from));
+  return machine_->start_from(chosen.id, task_.apply);
+}
+
 /// The guest first, so that nobody waits for the sockets.
 Status VmProcess::begin() {
-  if (task_.starts && task_.from.empty()) TRY(machine_->start());
-  if (task_.starts && !task_.from.empty()) TRY(machine_->start_from(task_.from, task_.apply));
+  if (task_.starts) TRY(start());
   if (front_) front_->start();
   server_ = TRY(cimapi::Server::open(machine_->directory().control_socket_path(), *machine_));
   hub_->set_on(task_.starts);
@@ -168,11 +179,12 @@ void allow_many_files() {
 }  // namespace
 
 Result<Outcome> run_vm_process(VmDirectory directory, snapshot::VmLock lock, const VmTask& task,
-                               const std::function<void()>& ready) {
+                               const VmProcessCalls& calls) {
   allow_many_files();
-  const auto process = TRY(VmProcess::open(std::move(directory), std::move(lock), task));
+  const auto process =
+      TRY(VmProcess::open(std::move(directory), std::move(lock), task, calls.settle));
   TRY(process->begin());
-  ready();
+  calls.ready(process->crash());
   return process->run();
 }
 
