@@ -108,7 +108,8 @@ void check_after_crash(const TemporaryFolder& folder, const SlotRecord& record) 
   if (record.overlays > 0) check_clean(layers.back().path);
 }
 
-TEST_CASE("layered disk: killed at any call, it keeps what was flushed and finds no errors") {
+TEST_CASE("layered disk: killed at any call, it keeps what was flushed and finds no errors",
+          "[long]") {
   constexpr unsigned kSteps = 20;
   std::uint64_t calls = 0;
   {
@@ -143,7 +144,7 @@ TEST_CASE("layered disk: killed at any call, it keeps what was flushed and finds
   }
 }
 
-TEST_CASE("layered disk: killed again and again at any time, it keeps what was flushed") {
+TEST_CASE("layered disk: killed again and again at any time, it keeps what was flushed", "[long]") {
   const TemporaryFolder folder;
   SharedRecord shared;
   folder.make_file("base", kSlotDiskBytes);
@@ -216,7 +217,7 @@ std::vector<std::byte> read_file(const std::string& path) {
   return bytes;
 }
 
-TEST_CASE("layered disk: a loss of power leaves no errors and what was flushed") {
+TEST_CASE("layered disk: a loss of power leaves no errors and what was flushed", "[long]") {
   const TemporaryFolder folder;
   const auto base = folder.make_file("base", kSlotDiskBytes);
   const std::vector<ImageLayer> layers = chain(folder, 1);

@@ -137,7 +137,7 @@ TEST_CASE("layered disk: a flush after a switch covers what was written before i
   CHECK(file_bytes(f.folder / "flat", 0, 1 << 20) == pattern(1 << 20, 3));
 }
 
-TEST_CASE("layered disk: a sealed layer can be read by others, the top by nobody") {
+TEST_CASE("layered disk: a sealed layer can be read by others, the top by nobody", "[long]") {
   LayeredDiskFixture f;
   f.push("o1");
   f.push("o2");

@@ -34,7 +34,7 @@ void push_overlay(LayeredDisk& disk, const std::string& path) {
   disk.switch_to(std::move(*overlay));
 }
 
-TEST_CASE("layered disk: chains read and write as one disk, over switches and restarts") {
+TEST_CASE("layered disk: chains read and write as one disk, over switches and restarts", "[long]") {
   const auto engine = GENERATE(FileIo::Engine::kAuto, FileIo::Engine::kThreads);
   const unsigned depth = GENERATE(1u, 3u, 64u);
   const TemporaryFolder folder;
@@ -68,7 +68,7 @@ TEST_CASE("layered disk: chains read and write as one disk, over switches and re
   check_with_qemu(layers, bytes, folder / "expected");
 }
 
-TEST_CASE("layered disk: images that qemu-img made are read and written") {
+TEST_CASE("layered disk: images that qemu-img made are read and written", "[long]") {
   const TemporaryFolder folder;
   const auto loop = EventLoop::create("test").value();
   const char* options =
