@@ -152,6 +152,9 @@ FILES = [
     kernel("kernel is empty", "{dir}/empty", "empty"),
     kernel("kernel is truncated", "{dir}/truncated", "truncated"),
     kernel("kernel is 32-bit", "{dir}/elf32", "elf32"),
+    kernel("kernel is a 32-bit bzImage", "{dir}/bzimage32", "bzimage32", "32-bit", "amd64"),
+    kernel("kernel is an old bzImage", "{dir}/bzimage-old", "bzimage-old", "2.11", "Linux 3.8"),
+    kernel("kernel is half a bzImage", "{dir}/bzimage-half", "bzimage-half", "truncated", "again"),
     kernel("kernel is arm64", "{dir}/arm64", "arm64"),
     refused("initrd missing", ["--initrd", "{dir}/no-such"], "no-such", "[Nn]o such file|not found"),
     refused("disk missing", ["--disk", "{dir}/no-such"], "no-such", "[Nn]o such file|not found"),
@@ -177,6 +180,21 @@ def elf(bits: int, machine: int) -> bytes:
     return header.ljust(4096, b"\0")
 
 
+def bzimage(protocol: int, loads_64_bit: bool) -> bytes:
+    """The first sectors of a bzImage that goes on for a mebibyte (Linux x86 boot protocol, 1.3)."""
+    image = bytearray(4096)
+    def put(offset: int, size: int, value: int) -> None:
+        image[offset:offset + size] = value.to_bytes(size, "little")
+    put(0x1F1, 1, 4)  # setup sectors
+    put(0x1F4, 4, (1 << 20) // 16)  # protected-mode code, in paragraphs
+    put(0x1FE, 2, 0xAA55)
+    put(0x200, 2, 0x6AEB)  # a jump over the header
+    image[0x202:0x206] = b"HdrS"
+    put(0x206, 2, protocol)
+    put(0x236, 2, int(loads_64_bit))  # XLF_KERNEL_64
+    return bytes(image)
+
+
 @contextlib.contextmanager
 def surroundings(guest: str):
     """Files, a locked disk and a used port; yields the words that cases may name."""
@@ -184,7 +202,8 @@ def surroundings(guest: str):
         path = Path(folder)
         image = Path(guest).read_bytes()
         contents = {"text": b"not a kernel\n" * 100, "empty": b"", "truncated": image[:100],
-                    "elf32": elf(32, 3), "arm64": elf(64, 183), "disk.img": bytes(1 << 20),
+                    "elf32": elf(32, 3), "arm64": elf(64, 183), "bzimage32": bzimage(0x20F, False),
+                    "bzimage-old": bzimage(0x20B, False), "bzimage-half": bzimage(0x20F, True), "disk.img": bytes(1 << 20),
                     "other.img": bytes(1 << 20), "locked.img": bytes(1 << 20)}
         contents |= {f"disk{n}": bytes(4096) for n in range(40)}
         for name, content in contents.items():
