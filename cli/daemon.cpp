@@ -35,6 +35,10 @@ Result<Pipe> make_pipe() {
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
+std::string log_path_of(const snapshot::VmDirectory& directory) {
+  return directory.path() + "/process.log";
+}
+
 Status leave_surroundings(const std::string& log_path) {
   ::setsid();
   ::umask(077);
@@ -60,7 +64,7 @@ std::string failure_report(const Error& error) {
 
 Result<Outcome> run_detached(snapshot::VmDirectory directory, snapshot::VmLock lock,
                              const VmTask& task, Fd& writer) {
-  const std::string log_path = directory.path() + "/process.log";
+  const std::string log_path = log_path_of(directory);
   const VmProcessCalls calls{
       .settle = [&] { return leave_surroundings(log_path); },
       .ready = [&](const std::string& crash) { write_report(writer, kReady + crash); },
@@ -105,7 +109,7 @@ Result<std::string> understand(const std::string& report, const std::string& log
 Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
                         const VmTask& task) {
   Pipe pipe = TRY(make_pipe());
-  const std::string log_path = directory.path() + "/process.log";
+  const std::string log_path = log_path_of(directory);
   const std::string name = directory.name();
   const pid_t child = ::fork();
   if (child < 0) return fail(base::errno_error("fork"));
@@ -120,8 +124,7 @@ Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
     ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
     return fail(crash.error());
   }
-  if (task.starts && !crash->empty())
-    say(fmt::format("{}: the last run crashed: {}", name, *crash));
+  if (task.starts && !crash->empty()) say_crash(name, *crash);
   return {};
 }
 

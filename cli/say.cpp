@@ -24,6 +24,10 @@ void say(std::string_view text) {
   write_all(STDERR_FILENO, fmt::format("stasis: {}\n", text));
 }
 
+void say_crash(std::string_view name, std::string_view detail) {
+  say(fmt::format("{}: the last run crashed: {}", name, detail));
+}
+
 ExitCode say_usage_error(const base::Error& error) {
   say(error.message());
   return ExitCode::kUsage;

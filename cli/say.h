@@ -12,6 +12,9 @@ namespace stasis::cli {
 /// a command; its results go to standard output by `print`.
 void say(std::string_view text);
 
+/// Says that the process of the machine `name` died while it ran, and how.
+void say_crash(std::string_view name, std::string_view detail);
+
 /// Says why a command line is refused: "stasis: `text`". Returns ExitCode::kUsage.
 ExitCode say_usage_error(const base::Error& error);
 

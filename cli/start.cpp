@@ -64,11 +64,19 @@ Status start_in(VmSession session, const VmTask& task, const std::string& name) 
   return {};
 }
 
+void say_any_crash(const std::string& name) {
+  const auto view = view_machine(name);
+  if (view && view->state == "crashed") say_crash(name, view->last_run->detail);
+}
+
 Status start(const CommandLine& line) {
   const std::string& name = vm_name(line);
   const VmTask task = TRY(make_task(line));
-  auto session = TRY(VmSession::find_or_spawn(name, task));
-  return session ? start_in(std::move(*session), task, name) : Status{};
+  auto session = VmSession::find_or_spawn(name, task);
+  if (session && !*session) return {};  // a new process, which has told of a crash itself
+  say_any_crash(name);
+  if (!session) return fail(session.error());
+  return start_in(std::move(**session), task, name);
 }
 
 /// How the guest's end, which was just seen, is to be told.

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from world import (DAMAGED, DEADLINE, INTERRUPTED, OK, PANICKED, REFUSED, TIMED_OUT, TRIPLE_FAULT, USAGE,
+from world import (DAMAGED, DEADLINE, INTERRUPTED, NOT_FOUND, OK, PANICKED, REFUSED, TIMED_OUT, TRIPLE_FAULT, USAGE,
                    WRONG_STATE, World, demand, run_tests, wait_for)
 
 
@@ -96,6 +96,9 @@ def crashes(world: World) -> None:
         run = world.machine("one")["last_run"]
         demand(run["end"] == "crashed" and reason in run["detail"], str(run))
         demand(reason in world.call("ps", "-a")[0], "ps does not say why")
+        _, talk = world.call("start", "one", "--from", "none", status=NOT_FOUND)
+        demand("crashed" in talk and reason in talk, f"a start that fails said {talk!r}")
+        world.call("snapshot", "create", "one")  # in a process that stays for a moment
         _, talk = world.call("start", "one")
         demand("crashed" in talk and reason in talk, f"start said {talk!r}")
         demand(world.state("one") == "running", "it does not start again")
