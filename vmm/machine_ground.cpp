@@ -7,16 +7,11 @@ namespace stasis::vmm {
 namespace {
 
 using RamToCome = std::future<std::optional<GuestRam>>;
-using Cpuid = base::Result<std::vector<kvm_cpuid_entry2>>;
-
-Cpuid ask_supported_cpuid() {
-  return TRY(KvmSystem::open()).supported_cpuid();
-}
 
 base::Result<MachineGround> lay_on(RamToCome to_come) {
-  // KVM asks the CPU for each leaf, which is an exit on a host that is a guest itself.
-  auto supported = std::async(std::launch::async, ask_supported_cpuid);
   KvmSystem kvm = TRY(KvmSystem::open());
+  // KVM asks the CPU for each leaf, which is an exit on a host that is a guest itself.
+  auto asked = std::async(std::launch::async, [&kvm] { return kvm.supported_cpuid(); });
   KvmVm vm = TRY(KvmVm::create(kvm));
   auto ram = to_come.get();
   if (!ram) return base::fail(base::ErrorKind::kCancelled, "nothing was laid on it");
@@ -26,7 +21,8 @@ base::Result<MachineGround> lay_on(RamToCome to_come) {
   }
   TRY(vm.create_interrupt_controllers());
   base::Fd first_vcpu = TRY(vm.create_vcpu(0));
-  return MachineGround{std::move(kvm), TRY(supported.get()), std::move(vm), std::move(*ram),
+  auto supported = TRY(asked.get());  // before `kvm` moves
+  return MachineGround{std::move(kvm), std::move(supported), std::move(vm), std::move(*ram),
                        std::move(first_vcpu)};
 }
 
