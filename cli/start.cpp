@@ -59,8 +59,10 @@ Status start_in(VmSession session, const VmTask& task, const std::string& name) 
     Progress progress = TRY(Progress::begin("applying the snapshot"));
     TRY(session.client().apply_snapshot(chosen.id, task.apply, progress));
   }
+  const auto directory = TRY(VmDirectory::open(snapshot::state_root(), name));
+  if (!is_on(session.info().state)) wait_for_record(directory, false);  // of the run before
   TRY(session.client().start());
-  wait_for_record(TRY(VmDirectory::open(snapshot::state_root(), name)), true);
+  wait_for_record(directory, true);
   return {};
 }
 

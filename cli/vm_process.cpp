@@ -96,9 +96,9 @@ Status VmProcess::start() {
 Status VmProcess::begin() {
   if (task_.starts) TRY(start());
   if (front_) front_->start();
+  if (!task_.starts) hub_->set_on(false);
+  TRY(hub_->listen());  // before the server: whom it has answered may attach
   server_ = TRY(cimapi::Server::open(machine_->directory().control_socket_path(), *machine_));
-  hub_->set_on(task_.starts);
-  TRY(hub_->listen());
   if (task_.starts) began();
   return {};
 }
@@ -145,9 +145,10 @@ void VmProcess::note_state() {
   hub_->set_on(false);  // after the record: who was attached may read it
 }
 
+/// The record last: who reads in it that the machine runs may attach.
 void VmProcess::began() {
-  recorder_.began();
   hub_->set_on(true);
+  recorder_.began();
 }
 
 std::optional<Outcome> VmProcess::end_when_off() const {

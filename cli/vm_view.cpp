@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cimapi/client.h"
+#include "cli/power.h"
 #include "snapshot/snapshot_store.h"
 #include "snapshot/state_root.h"
 
@@ -45,6 +46,14 @@ Result<VmView> view_files(const VmDirectory& directory, bool has_process) {
   return view;
 }
 
+/// The process notes a run's end a moment after it has seen it.
+void await_end_of_run(const VmDirectory& directory, VmView& view) {
+  if (is_on(view.info.state) || !view.last_run || view.last_run->end != RunEnd::kNone) return;
+  wait_for_record(directory, false);
+  auto record = directory.run_record();
+  if (record && *record) view.last_run = std::move(*record);
+}
+
 void ask_process(const VmDirectory& directory, VmView& view) {
   auto client = connect_shortly(directory);
   auto info = client ? client->info() : base::fail(client.error());
@@ -57,6 +66,7 @@ void ask_process(const VmDirectory& directory, VmView& view) {
   view.state = was_crash && view.info.state == PowerState::kOff
                    ? "crashed"
                    : snapshot::word_for(view.info.state);
+  await_end_of_run(directory, view);
 }
 
 }  // namespace
