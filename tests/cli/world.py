@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -29,10 +30,12 @@ def wait_for(what: str, condition: Callable[[], bool]) -> None:
 class World:
     """The program with a state root of its own."""
 
-    def __init__(self, stasis: str, guests: str):
+    def __init__(self, stasis: str, guests: str, preload: str):
         self.stasis, self.guests = stasis, guests
         self.root = tempfile.mkdtemp(prefix="stasis-m-")
         self.env = {**os.environ, "STASIS_ROOT": self.root, "STASIS_LOG": "warn"}
+        if preload:
+            self.env["LD_PRELOAD"] = preload
         self.fronts: list[Front] = []
 
     def call(self, *words: str, status: int = OK, stdin: Optional[bytes] = None) -> tuple[str, str]:
@@ -90,6 +93,7 @@ def run_tests(description: str, tests: dict[str, Callable[[World], None]]) -> in
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--stasis", required=True)
     parser.add_argument("--guests", required=True)
+    parser.add_argument("--preload", default="", help="a library that the program is run with")
     parser.add_argument("name", nargs="*", choices=[*tests, []])
     arguments = parser.parse_args()
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -97,13 +101,15 @@ def run_tests(description: str, tests: dict[str, Callable[[World], None]]) -> in
         return SKIPPED
     failures = 0
     for name in arguments.name or tests:
-        world = World(os.path.abspath(arguments.stasis), os.path.abspath(arguments.guests))
+        world = World(os.path.abspath(arguments.stasis), os.path.abspath(arguments.guests), arguments.preload)
         try:
             tests[name](world)
             print(f"ok  {name}", flush=True)
-        except (Wrong, subprocess.TimeoutExpired) as wrong:
+        except Exception as wrong:  # whatever it is, the others are run, too
             failures += 1
-            print(f"FAIL  {name}: {wrong}", flush=True)
+            print(f"FAIL  {name}: {type(wrong).__name__}: {wrong}", flush=True)
+            if not isinstance(wrong, Wrong):
+                traceback.print_exc()
         finally:
             world.close()
     return 1 if failures else 0
