@@ -19,20 +19,26 @@ def run_labs(runner: str, cases: list[str], jobs: int, options: Callable[[list[s
     """Starts `runner --here` in up to `jobs` labs, each with its share of the cases, as a lab has one CPU.
 
     `options` and `seconds` tell what a share needs: words after --here, and a deadline beside the lab's start.
-    On an emulated CPU, which now and then stops a guest for good (docs/testing.md), the cases that failed
-    are tried once more, each in a lab of its own. Returns the worst exit status.
+    An emulated CPU now and then stops a guest for good, and from then on each one in that lab (docs/testing.md).
+    So there a lab ends with the first case that fails. That one is tried once more in a lab of its own, what it
+    left is run in new ones, and what fails then has failed. Returns the worst exit status.
     """
-    def labs(shares: list[list[str]]) -> tuple[int, set[str]]:
-        started = [_Lab(runner, share, options(share), seconds(share)) for share in shares]
-        return max(lab.wait() for lab in started), {name for lab in started for name in lab.failed}
+    def labs(shares: list[list[str]], *more: str) -> tuple[int, list["_Lab"]]:
+        started = [_Lab(runner, share, [*options(share), *more], seconds(share)) for share in shares]
+        return max(lab.wait() for lab in started), started
 
-    jobs = min(jobs, len(cases))
-    status, failed = labs([cases[number::jobs] for number in range(jobs)])
-    if not failed or not _is_emulated():
+    def spread(names: list[str]) -> list[list[str]]:
+        return [share for share in (names[number::jobs] for number in range(jobs)) if share]
+
+    is_emulated = _is_emulated()
+    status, done = labs(spread(cases), *["--until-failure"][:is_emulated])
+    failed = [name for name in cases for lab in done if name in lab.failed]
+    left = [name for name in cases for lab in done if name in lab.left]
+    if not is_emulated or not failed + left:
         return status
-    again = [name for name in cases if name in failed]
-    print(f"once more, as this CPU is emulated: {', '.join(again)}", flush=True)
-    return max(labs([[name] for name in again[start:start + jobs]])[0] for start in range(0, len(again), jobs))
+    print(f"once more, as this CPU is emulated: {', '.join(failed)}; then {len(left)} that were not run", flush=True)
+    shares = [[name] for name in failed] + spread(left)
+    return max(labs(shares[start:start + jobs])[0] for start in range(0, len(shares), jobs))
 
 
 def _is_emulated() -> bool:
@@ -44,21 +50,21 @@ class _Lab:
 
     def __init__(self, runner: str, share: list[str], options: list[str], seconds: int):
         self.failed: set[str] = set()
+        self.left = set(share)  # not run yet
         self.process = subprocess.Popen(
             [LAB, "--deadline", str(60 + seconds), "--", Path(runner).resolve(), "--here", *options],
             stdout=subprocess.PIPE, text=True)
-        self.reader = threading.Thread(target=self._pass_on, args=(self.process.stdout, set(share)))
+        self.reader = threading.Thread(target=self._pass_on, args=(self.process.stdout,))
         self.reader.start()
 
-    def _pass_on(self, output: TextIO, left: set[str]) -> None:
+    def _pass_on(self, output: TextIO) -> None:
         for line in output:
             print(line, end="", flush=True)
             words = line.split()
-            if len(words) > 1 and words[0] in ("ok", "FAIL") and words[1] in left:
-                left.discard(words[1])
+            if len(words) > 1 and words[0] in ("ok", "FAIL") and words[1] in self.left:
+                self.left.discard(words[1])
                 if words[0] == "FAIL":
                     self.failed.add(words[1])
-        self.failed |= left  # the lab ended before them
 
     def wait(self) -> int:
         self.reader.join()

@@ -1,9 +1,14 @@
 """What a machine was doing when its case failed: for telling a fault of ours from one of the lab's CPU."""
 
 import os
+import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "format"))
+from read_snapshot import Cbor, read_state  # noqa: E402
 
 KVM_STATISTICS = Path("/sys/kernel/debug/kvm")
 TELLING = ("exits", "halt_exits", "halt_wakeup", "irq_exits", "irq_injections", "irq_window_exits", "io_exits",
@@ -41,31 +46,66 @@ def threads(pid: int) -> dict[str, tuple[str, int]]:
     return seen
 
 
-def statistics(pid: int) -> dict[str, int]:
-    """KVM's counts; none where debugfs is not to be had."""
+def statistics() -> dict[str, int]:
+    """KVM's counts of all machines; none where debugfs is not to be had."""
     counts = {}
-    for folder in KVM_STATISTICS.glob(f"{pid}-*"):
+    for folder in KVM_STATISTICS.glob("*-*"):
         for name in TELLING:
             if (value := read(folder / name)).isdigit():
-                counts[name] = int(value)
+                counts[f"{folder.name} {name}"] = int(value)
         for vcpu in folder.glob("vcpu*"):
             for file in vcpu.iterdir():
                 if (value := read(file)).lstrip("-").isdigit():
-                    counts[f"{vcpu.name} {file.name}"] = int(value)
+                    counts[f"{folder.name} {vcpu.name} {file.name}"] = int(value)
     return counts
 
 
-def post_mortem(root: Path) -> str:
-    """A line for each thread and each count that tells, with what a second changed."""
+def vcpu_line(name: str, state: dict) -> str:
+    """What a vCPU waits for: its timer (LAPIC, SDM 3, chapter 11), pending interrupts, and where it is."""
+    lapic = [struct.unpack_from("<I", state["lapic"], place)[0] for place in range(0, 1024, 16)]
+    msrs = {msr["index"]: msr["value"] for msr in state["msrs"]}
+    registers = struct.unpack_from("<18Q", state["regs"])
+    pending, served = ([number for number in range(256) if lapic[start + number // 32] >> number % 32 & 1]
+                       for start in (0x20, 0x10))
+    return (f"  {name}: state {state['mp_state']}, rip {registers[16]:x}, rflags {registers[17]:x}, tsc {state['tsc']}, "
+            f"deadline {msrs.get(0x6E0)}, timer {lapic[0x32]:x} {lapic[0x38]:x} {lapic[0x39]:x}, spurious {lapic[0x0F]:x}, "
+            f"pending {pending}, served {served}, kvm-clock {msrs.get(0x4B564D01, 0):x}, events {state['events'].hex()}")
+
+
+def vcpu_lines(stasis: str, root: Path) -> list[str]:
+    """By a snapshot of the machine as it is now."""
+    lines = []
+    for machine in (root / "vms").glob("*"):
+        made = subprocess.run([stasis, "snapshot", "create", machine.name, "post-mortem"], check=False, timeout=100,
+                              env={**os.environ, "STASIS_ROOT": str(root)}, capture_output=True, text=True)
+        if made.returncode != 0:
+            lines.append(f"  no snapshot of {machine.name}: {made.stderr.strip()}")
+            continue
+        newest = max((machine / "snapshots").glob("*/state.cbor"), key=lambda file: file.stat().st_mtime)
+        for name, data in read_state(newest.read_bytes()):
+            fields = Cbor(data, name).whole()["fields"]
+            if name.startswith("vcpu."):
+                lines.append(vcpu_line(name, fields))
+            elif name == "vm":
+                lines.append(f"  clock {fields['clock']}, pit {fields['pit'].hex()}")
+    return lines
+
+
+def post_mortem(stasis: str, root: Path) -> str:
+    """A line for each thread and each count that tells, with what a second changed; then for each vCPU."""
     if not KVM_STATISTICS.is_dir() and os.geteuid() == 0:
         subprocess.run(["mount", "-t", "debugfs", "none", KVM_STATISTICS.parent], check=False)
     lines = []
     for pid in machines_of(root):
-        before, counted = threads(pid), statistics(pid)
+        before, counted = threads(pid), statistics()
         time.sleep(1)
-        after, counts = threads(pid), statistics(pid)
+        after, counts = threads(pid), statistics()
         lines += [f"  {name}: {where}, {ticks - before.get(name, (where, ticks))[1]} ticks in a second, {ticks} in all"
                   for name, (where, ticks) in after.items()]
         lines += [f"  {name}: {count}, {count - counted.get(name, count):+d} in a second"
                   for name, count in counts.items() if count]
+    try:
+        lines += vcpu_lines(stasis, root)
+    except (OSError, ValueError, LookupError, subprocess.TimeoutExpired) as wrong:
+        lines.append(f"  no snapshot: {wrong}")
     return "\n".join(lines or ["  no process is left"])
