@@ -14,6 +14,17 @@ def result_line(name: str, seconds: float, problem: str) -> str:
     return f"{'FAIL' if problem else 'ok':5} {name:32} {seconds:6.1f} s  {problem}".rstrip()
 
 
+def run_in_turn(cases: list, run_case: Callable[[object], bool], until_failure: bool) -> int:
+    """What a runner does with its share, in the lab; the exit status."""
+    results = []
+    for case in cases:
+        results.append(run_case(case))
+        if not results[-1] and until_failure:
+            break
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    return 0 if all(results) else 1
+
+
 def run_labs(runner: str, cases: list[str], jobs: int, options: Callable[[list[str]], list[str]],
              seconds: Callable[[list[str]], int]) -> int:
     """Starts `runner --here` in up to `jobs` labs, each with its share of the cases, as a lab has one CPU.

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "format"))
-from read_snapshot import Cbor, read_state  # noqa: E402
+from read_snapshot import Cbor, Damaged, read_state  # noqa: E402
 
 KVM_STATISTICS = Path("/sys/kernel/debug/kvm")
 TELLING = ("exits", "halt_exits", "halt_wakeup", "irq_exits", "irq_injections", "irq_window_exits", "io_exits",
@@ -95,17 +95,16 @@ def post_mortem(stasis: str, root: Path) -> str:
     """A line for each thread and each count that tells, with what a second changed; then for each vCPU."""
     if not KVM_STATISTICS.is_dir() and os.geteuid() == 0:
         subprocess.run(["mount", "-t", "debugfs", "none", KVM_STATISTICS.parent], check=False)
-    lines = []
-    for pid in machines_of(root):
-        before, counted = threads(pid), statistics()
-        time.sleep(1)
-        after, counts = threads(pid), statistics()
-        lines += [f"  {name}: {where}, {ticks - before.get(name, (where, ticks))[1]} ticks in a second, {ticks} in all"
-                  for name, (where, ticks) in after.items()]
-        lines += [f"  {name}: {count}, {count - counted.get(name, count):+d} in a second"
-                  for name, count in counts.items() if count]
+    pids = machines_of(root)
+    before, counted = {pid: threads(pid) for pid in pids}, statistics()
+    time.sleep(1)
+    after, counts = {pid: threads(pid) for pid in pids}, statistics()
+    lines = [f"  {name}: {where}, {ticks - before[pid].get(name, (where, ticks))[1]} ticks in a second, {ticks} in all"
+             for pid in pids for name, (where, ticks) in after[pid].items()]
+    lines += [f"  {name}: {count}, {count - counted.get(name, count):+d} in a second"
+              for name, count in counts.items() if count]
     try:
         lines += vcpu_lines(stasis, root)
-    except (OSError, ValueError, LookupError, subprocess.TimeoutExpired) as wrong:
+    except (Damaged, OSError, ValueError, LookupError, subprocess.TimeoutExpired) as wrong:
         lines.append(f"  no snapshot: {wrong}")
     return "\n".join(lines or ["  no process is left"])
