@@ -89,13 +89,11 @@ Result<std::vector<snapshot::SnapshotInfo>> view_snapshots(const std::string& na
     if (list) return list;
   }
   const auto store = TRY(snapshot::SnapshotStore::open(directory.snapshots_path()));
-  const auto list = TRY(store.list());
+  auto list = TRY(store.infos());
   for (const auto& broken : list.broken) {
     base::log::warn("snapshot {}: {}", broken.id, broken.error.message());
   }
-  std::vector<snapshot::SnapshotInfo> infos;
-  for (const auto& manifest : list.snapshots) infos.push_back(manifest.info);
-  return infos;
+  return std::move(list.snapshots);
 }
 
 }  // namespace stasis::cli

@@ -47,6 +47,10 @@ base::Result<Manifest> load_from(const base::Fd& folder, const std::string& id) 
   return in_file({ErrorKind::kCorrupt, fmt::format("belongs to snapshot {}", manifest->info.id)});
 }
 
+bool is_older(const SnapshotInfo& left, const SnapshotInfo& right) {
+  return std::tie(left.created_unix_us, left.id) < std::tie(right.created_unix_us, right.id);
+}
+
 /// A new manifest that a writer which was killed did not put in place.
 void remove_new_manifest(const base::Fd& folder, const FileOps& ops) {
   struct stat status {};
@@ -155,10 +159,41 @@ base::Result<SnapshotList> SnapshotStore::list() const {
       list.broken.push_back({name, manifest.error()});
     }
   }
-  std::sort(list.snapshots.begin(), list.snapshots.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.info.created_unix_us, a.info.id) <
-           std::tie(b.info.created_unix_us, b.info.id);
-  });
+  std::sort(list.snapshots.begin(), list.snapshots.end(),
+            [](const auto& left, const auto& right) { return is_older(left.info, right.info); });
+  return list;
+}
+
+std::optional<KnownInfos::Identity> SnapshotStore::identity_of(const std::string& id) const {
+  struct stat status {};
+  const std::string path = fmt::format("{}/{}", id, kManifestFile);
+  if (::fstatat(folder_.get(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return std::nullopt;
+  return KnownInfos::Identity(status);
+}
+
+base::Result<SnapshotInfo> SnapshotStore::info_of(const std::string& id) const {
+  const auto identity = identity_of(id);
+  auto known = identity ? known_->find(id, *identity) : std::nullopt;
+  if (known) return std::move(*known);
+  auto manifest = TRY(load(id));
+  // Unless it was replaced meanwhile.
+  if (identity && identity_of(id) == identity) known_->keep(*identity, manifest.info);
+  return std::move(manifest.info);
+}
+
+base::Result<SnapshotInfoList> SnapshotStore::infos() const {
+  SnapshotInfoList list;
+  for (const auto& name : TRY(names())) {
+    if (!is_uuid(name)) continue;
+    auto info = info_of(name);
+    if (info) {
+      list.snapshots.push_back(std::move(*info));
+    } else if (info.error().kind() != ErrorKind::kNotFound) {  // else it has just been removed
+      list.broken.push_back({name, info.error()});
+    }
+  }
+  known_->keep_only(list.snapshots);
+  std::sort(list.snapshots.begin(), list.snapshots.end(), is_older);
   return list;
 }
 
@@ -191,14 +226,16 @@ base::Status SnapshotStore::rewrite(const Manifest& manifest) const {
     }
     return {};
   };
+  known_->forget(id);
   const auto written = write();
   return written ? written : fail(written.error().with_context(describe(id)));
 }
 
 base::Status SnapshotStore::reparent_children(const std::string& id,
                                               const std::string& parent) const {
-  for (auto& manifest : TRY(list()).snapshots) {
-    if (manifest.info.parent != id) continue;
+  for (const auto& info : TRY(infos()).snapshots) {
+    if (info.parent != id) continue;
+    auto manifest = TRY(load(info.id));
     manifest.info.parent = parent;
     TRY(rewrite(manifest));
   }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "snapshot/file_ops.h"
+#include "snapshot/known_infos.h"
 #include "snapshot/manifest.h"
 #include "snapshot/pending_snapshot.h"
 
@@ -19,6 +21,12 @@ struct BrokenSnapshot {
 
 struct SnapshotList {
   std::vector<Manifest> snapshots;  ///< oldest first
+  std::vector<BrokenSnapshot> broken;
+};
+
+/// As above, without what only its use needs.
+struct SnapshotInfoList {
+  std::vector<SnapshotInfo> snapshots;  ///< oldest first
   std::vector<BrokenSnapshot> broken;
 };
 
@@ -45,6 +53,9 @@ class SnapshotStore {
 
   base::Result<SnapshotList> list() const;
 
+  /// Reads only those manifests that it did not read before: for lists that are asked for often.
+  base::Result<SnapshotInfoList> infos() const;
+
   /// kNotFound, kCorrupt, kUnsupported; the message names snapshot and file.
   base::Result<Manifest> load(const std::string& id) const;
 
@@ -65,9 +76,14 @@ class SnapshotStore {
 
  private:
   SnapshotStore(std::string path, base::Fd folder, const FileOps& ops)
-      : path_(std::move(path)), folder_(std::move(folder)), ops_(&ops) {}
+      : path_(std::move(path)),
+        folder_(std::move(folder)),
+        ops_(&ops),
+        known_(std::make_unique<KnownInfos>()) {}
 
   base::Result<std::vector<std::string>> names() const;
+  std::optional<KnownInfos::Identity> identity_of(const std::string& id) const;
+  base::Result<SnapshotInfo> info_of(const std::string& id) const;
   base::Status remove_leftovers() const;
   void remove_if_abandoned(const std::string& name) const;
   base::Status remove_folder(const std::string& name) const;
@@ -78,6 +94,7 @@ class SnapshotStore {
   std::string path_;
   base::Fd folder_;
   const FileOps* ops_;
+  std::unique_ptr<KnownInfos> known_;
 };
 
 }  // namespace stasis::snapshot

@@ -114,8 +114,8 @@ Present VirtualMachine::present_from(const std::string& snapshot,
   return present;
 }
 
-base::Result<std::vector<Manifest>> VirtualMachine::manifests() const {
-  auto list = TRY(store_.list());
+base::Result<std::vector<SnapshotInfo>> VirtualMachine::infos() const {
+  auto list = TRY(store_.infos());
   for (const auto& broken : list.broken) {
     base::log::warn("snapshot {}: {}", broken.id, broken.error.message());
   }
@@ -156,14 +156,10 @@ VmInfo VirtualMachine::info() const {
 }
 
 std::vector<SnapshotInfo> VirtualMachine::snapshots() const {
-  std::vector<SnapshotInfo> infos;
-  const auto list = manifests();
-  if (!list) {
-    base::log::error("{}: {}", directory_.name(), list.error().message());
-    return infos;
-  }
-  for (const auto& manifest : *list) infos.push_back(manifest.info);
-  return infos;
+  auto list = infos();
+  if (list) return std::move(*list);
+  base::log::error("{}: {}", directory_.name(), list.error().message());
+  return {};
 }
 
 base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& options,
@@ -450,11 +446,11 @@ base::Status VirtualMachine::destroy_snapshot_tree(const std::string& id) {
   Unobserved nobody;
   const auto work = TRY(work_.take(fmt::format("deleting the tree of snapshot {}", id), nobody));
   TRY(store_.load(id));
-  const auto all = TRY(manifests());
+  const auto all = TRY(infos());
   std::vector<std::string> ids = {id};
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    for (const auto& manifest : all) {
-      if (manifest.info.parent == ids[i]) ids.push_back(manifest.info.id);
+    for (const auto& info : all) {
+      if (info.parent == ids[i]) ids.push_back(info.id);
     }
   }
   std::reverse(ids.begin(), ids.end());

@@ -86,7 +86,7 @@ class VirtualMachine final : public VmControl {
   vmm::GroundAhead take_ahead() const;
   Present present() const { return book_->now(); }
   Present present_from(const std::string& snapshot, const std::vector<DiskChain>& chains) const;
-  base::Result<std::vector<Manifest>> manifests() const;
+  base::Result<std::vector<SnapshotInfo>> infos() const;
   base::Status remove_unused_layers_of_present();
   void give_up(const std::vector<DiskChain>& chains);
   base::Result<vmm::MachineConfig> present_config() const;

@@ -1,5 +1,7 @@
 #include "snapshot/snapshot_store.h"
 
+#include <fstream>
+
 #include "tests/unit/snapshot/snapshot_fixtures.h"
 
 namespace stasis::snapshot {
@@ -135,6 +137,78 @@ TEST_CASE_METHOD(OpenStore, "a new name and notes replace the old ones, and noth
   CHECK(renamed->files == manifest.files);
   CHECK(store.verify(manifest.info.id, nullptr));
   CHECK(store.rename(manifest.info.id, "", "").error().kind() == base::ErrorKind::kInvalidArgument);
+}
+
+TEST_CASE_METHOD(OpenStore, "the short list follows every change, also those of others") {
+  const Manifest root = add();
+  const Manifest child = add(root.info.id);
+  const auto names = [&] {
+    std::vector<std::string> found;
+    for (const auto& info : store.infos()->snapshots) found.push_back(info.name);
+    return found;
+  };
+  const auto full_names = [&] {
+    std::vector<std::string> found;
+    for (const auto& manifest : store.list()->snapshots) found.push_back(manifest.info.name);
+    return found;
+  };
+  CHECK(names() == full_names());
+  REQUIRE(store.rename(child.info.id, "first", ""));
+  CHECK(names() == full_names());
+  const SnapshotStore other = open();
+  REQUIRE(other.rename(child.info.id, "other", ""));  // as long as the one before
+  CHECK(names() == full_names());
+  REQUIRE(store.remove(root.info.id));
+  const auto left = store.infos()->snapshots;
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].name == "other");
+  CHECK(left[0].parent.empty());
+  add();
+  CHECK(names().size() == 2);
+}
+
+TEST_CASE_METHOD(OpenStore, "a manifest that was damaged after it was read is found broken") {
+  const Manifest manifest = add();
+  REQUIRE(store.infos()->snapshots.size() == 1);
+  const std::string path = folder(manifest.info.id) + "/manifest.json";
+  std::string text = read_file(path);
+  text[text.size() / 2] ^= 1;
+  std::ofstream(path) << text;
+  const auto list = store.infos();
+  REQUIRE(list);
+  CHECK(list->snapshots.empty());
+  REQUIRE(list->broken.size() == 1);
+  CHECK(list->broken[0].id == manifest.info.id);
+  CHECK(list->broken[0].error.kind() == base::ErrorKind::kCorrupt);
+}
+
+TEST_CASE("what was read from a manifest is known of that very file") {
+  struct stat status {};
+  status.st_ino = 7;
+  status.st_size = 100;
+  status.st_ctim = {10, 20};
+  const KnownInfos::Identity identity(status);
+  status.st_ctim.tv_nsec = 21;
+  const KnownInfos::Identity later(status);
+  KnownInfos known;
+  SnapshotInfo info;
+  info.id = new_id();
+  info.name = "one";
+  known.keep(identity, info);
+  REQUIRE(known.find(info.id, identity));
+  CHECK(known.find(info.id, identity)->name == "one");
+  CHECK_FALSE(known.find(info.id, later));
+  CHECK_FALSE(known.find(new_id(), identity));
+  info.name = "two";
+  known.keep(later, info);
+  CHECK(known.find(info.id, later)->name == "two");
+  known.keep_only({info});
+  CHECK(known.find(info.id, later));
+  known.keep_only({});
+  CHECK_FALSE(known.find(info.id, later));
+  known.keep(later, info);
+  known.forget(info.id);
+  CHECK_FALSE(known.find(info.id, later));
 }
 
 TEST_CASE_METHOD(OpenStore, "200 snapshots are listed, oldest first") {
