@@ -165,7 +165,7 @@ std::vector<Instance> capabilities(const ModelView& view) {
 
 std::vector<Provider> association_providers(Space space) {
   if (space == Space::kInterop) return {};
-  std::vector<Provider> providers = {{"Msvm_AffectedJobElement", affected_elements},
+  std::vector<Provider> providers = {{"Msvm_AffectedJobElement", affected_elements, true},
                                      {"Msvm_OwningJobElement", owners},
                                      {"Msvm_HostedService", hosted_services},
                                      {"Msvm_ServiceAffectsElement", service_effects},
@@ -174,10 +174,10 @@ std::vector<Provider> association_providers(Space space) {
     providers.push_back({"Msvm_PreviousSettingData", previous_v1});
     providers.push_back({"Msvm_LastAppliedSettingData", last_applied_v1});
   } else {
-    providers.push_back({"Msvm_SnapshotOfVirtualSystem", snapshots_of_machine});
+    providers.push_back({"Msvm_SnapshotOfVirtualSystem", snapshots_of_machine, true});
     providers.push_back({"Msvm_MostCurrentSnapshotInBranch", most_current});
     providers.push_back({"Msvm_LastAppliedSnapshot", last_applied});
-    providers.push_back({"Msvm_ParentChildSettingData", parents});
+    providers.push_back({"Msvm_ParentChildSettingData", parents, true});
     providers.push_back({"Msvm_ElementCapabilities", capabilities});
   }
   return providers;

@@ -15,7 +15,7 @@ namespace stasis::cimapi {
 struct ModelView {
   Space space = Space::kV2;
   snapshot::VmInfo vm;
-  std::vector<snapshot::SnapshotInfo> snapshots;
+  std::vector<snapshot::SnapshotInfo> snapshots;  ///< for providers that read them
   std::vector<JobInfo> jobs;
 };
 
@@ -23,6 +23,7 @@ struct ModelView {
 struct Provider {
   const char* class_name;
   std::vector<Instance> (*make)(const ModelView& view);
+  bool reads_snapshots = false;  ///< there may be hundreds
 };
 
 /// The classes of a space that have instances.

@@ -241,7 +241,7 @@ std::vector<Provider> object_providers(Space space) {
     return {{"CIM_Namespace", name_spaces}, {"CIM_ObjectManager", object_managers}};
   }
   std::vector<Provider> providers = {
-      {kComputerSystem, computer_systems}, {kSettingData, setting_data}, {kJobClass, jobs}};
+      {kComputerSystem, computer_systems}, {kSettingData, setting_data, true}, {kJobClass, jobs}};
   if (space == Space::kV1) {
     providers.push_back({kManagementService, management_services});
   } else {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace stasis::cimapi {
 namespace {
@@ -46,6 +47,15 @@ void drop_doubles(std::vector<Instance>& instances) {
   instances = std::move(single);
 }
 
+/// A snapshot is found by its id alone: the instances of hundreds of others need not be made.
+void drop_others(std::vector<snapshot::SnapshotInfo>& snapshots, const ObjectPath& wanted) {
+  const Value* id = wanted.key("InstanceID");
+  if (id == nullptr) return;
+  std::erase_if(snapshots, [&](const snapshot::SnapshotInfo& info) {
+    return !same_name(setting_data_path(info.id).key_text("InstanceID"), id->as_text());
+  });
+}
+
 }  // namespace
 
 ModelView Repository::view() const {
@@ -53,17 +63,23 @@ ModelView Repository::view() const {
   view.space = space_;
   view.jobs = jobs_.list();  // first: what a finished job made is among the snapshots read later
   view.vm = vm_.info();
-  view.snapshots = vm_.snapshots();
   return view;
 }
 
+/// `wanted`: what is not that object may be left out; null: all.
 std::vector<Instance> Repository::collect(const std::vector<Provider>& providers,
-                                          std::string_view class_name) const {
+                                          std::string_view class_name,
+                                          const ObjectPath* wanted) const {
   std::vector<Instance> instances;
   std::optional<ModelView> taken;
+  bool has_snapshots = false;
   for (const Provider& provider : providers) {
     if (!is_class_or_absent(provider.class_name, class_name)) continue;
     if (!taken) taken = view();
+    if (provider.reads_snapshots && !std::exchange(has_snapshots, true)) {
+      taken->snapshots = vm_.snapshots();
+      if (wanted != nullptr) drop_others(taken->snapshots, *wanted);
+    }
     move_to_end(provider.make(*taken), instances);
   }
   return instances;
@@ -74,11 +90,16 @@ bool Repository::is_class_or_absent(std::string_view class_name, std::string_vie
 }
 
 CimResult<std::vector<Instance>> Repository::enumerate(std::string_view class_name) const {
+  return candidates(class_name, nullptr);
+}
+
+CimResult<std::vector<Instance>> Repository::candidates(std::string_view class_name,
+                                                        const ObjectPath* wanted) const {
   if (schema_.find(class_name) == nullptr) {
     return cim_fail(CimStatus::kInvalidClass, fmt::format("no class \"{}\"", class_name));
   }
-  auto instances = collect(object_providers(space_), class_name);
-  move_to_end(collect(association_providers(space_), class_name), instances);
+  auto instances = collect(object_providers(space_), class_name, wanted);
+  move_to_end(collect(association_providers(space_), class_name, wanted), instances);
   return instances;
 }
 
@@ -100,17 +121,17 @@ bool Repository::names(const ObjectPath& path, const Instance& instance) const {
 }
 
 CimResult<Instance> Repository::get(const ObjectPath& path) const {
-  const auto candidates = enumerate(path.class_name);
-  if (!candidates) return tl::unexpected<CimError>(candidates.error());
+  const auto instances = candidates(path.class_name, &path);
+  if (!instances) return tl::unexpected<CimError>(instances.error());
   if (path.keys.empty()) {
     return cim_fail(CimStatus::kInvalidParameter, fmt::format("\"{}\" has no keys", to_text(path)));
   }
   const auto matches = [&](const Instance& instance) { return names(path, instance); };
-  const auto found = std::find_if(candidates->begin(), candidates->end(), matches);
-  if (found == candidates->end()) {
+  const auto found = std::find_if(instances->begin(), instances->end(), matches);
+  if (found == instances->end()) {
     return cim_fail(CimStatus::kNotFound, fmt::format("no object \"{}\"", to_text(path)));
   }
-  if (std::find_if(std::next(found), candidates->end(), matches) != candidates->end()) {
+  if (std::find_if(std::next(found), instances->end(), matches) != instances->end()) {
     return cim_fail(CimStatus::kInvalidParameter,
                     fmt::format("\"{}\" names several objects: give all keys", to_text(path)));
   }

@@ -50,8 +50,10 @@ class Repository {
 
  private:
   ModelView view() const;
-  std::vector<Instance> collect(const std::vector<Provider>& providers,
-                                std::string_view class_name) const;
+  std::vector<Instance> collect(const std::vector<Provider>& providers, std::string_view class_name,
+                                const ObjectPath* wanted = nullptr) const;
+  CimResult<std::vector<Instance>> candidates(std::string_view class_name,
+                                              const ObjectPath* wanted) const;
   bool names(const ObjectPath& path, const Instance& instance) const;
   bool is_class_or_absent(std::string_view class_name, std::string_view wanted) const;
   std::vector<const ObjectPath*> partners(const Instance& link, const Instance& source,
