@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -20,7 +21,7 @@ namespace {
 
 using base::ErrorKind;
 
-constexpr int kNice = 5;  // that much below the guest: not starved by one that never sleeps
+constexpr int kNice = 5;  // at least below the guest; not starved by one that never sleeps
 constexpr int kPollMs = 100;
 
 /// Lets the child end with its parent. Not PR_SET_PDEATHSIG: that follows the thread that forked,
@@ -84,7 +85,7 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
 void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, const RamTarget& target,
                             pid_t parent) const {
   close_all_but(std::array{target.data_file, target.index_file});
-  ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + kNice);
+  ::setpriority(PRIO_PROCESS, 0, std::max(::getpriority(PRIO_PROCESS, 0), kNice));
   volunteer_for_oom_killer();
   if (has_shared(regions)) {
     board().error = EOPNOTSUPP;
