@@ -14,7 +14,7 @@ namespace stasis::devices {
 
 /// Which file has each part of a disk: all layers flattened into one table, so that a read costs
 /// the same however deep the chain is. A slice of the table is made when it is first asked for, and
-/// kept: 8 bytes for each granule, which is 64 KiB or the smallest cluster of the layers.
+/// kept: 8 bytes for each granule, which is as large as the smallest cluster of the layers.
 /// Threads: one at a time.
 class ClusterIndex {
  public:

@@ -17,6 +17,8 @@ using base::fail;
 using base::Result;
 using base::Status;
 
+constexpr unsigned kSmallClusterBits = 12;
+
 std::string quoted(const std::string& path) {
   return fmt::format("disk \"{}\"", path);
 }
@@ -68,8 +70,15 @@ Status check_backing_file(const DiskLayer& upper, const DiskLayer& lower) {
 }  // namespace
 
 Result<Qcow2Header> read_qcow2_header(int fd, std::uint64_t file_bytes) {
-  std::vector<std::byte> start(std::min<std::uint64_t>(file_bytes, kMaxQcow2HeaderBytes));
-  TRY(read_bytes(fd, 0, start));
+  const auto read_first = [&](std::uint64_t size) -> Result<std::vector<std::byte>> {
+    std::vector<std::byte> bytes(std::min(file_bytes, size));
+    TRY(read_bytes(fd, 0, bytes));
+    return bytes;
+  };
+  // A header is in the first cluster, which is small in files of ours: chains have hundreds.
+  std::vector<std::byte> start = TRY(read_first(std::uint64_t{1} << kSmallClusterBits));
+  const bool is_all = start.size() >= 24 && load_be(start, 20, 4) <= kSmallClusterBits;
+  if (!is_all) start = TRY(read_first(kMaxQcow2HeaderBytes));
   return parse_qcow2_header(start, file_bytes);
 }
 

@@ -21,7 +21,6 @@ using base::Result;
 using base::Status;
 using Place = ClusterIndex::Place;
 
-constexpr unsigned kGranuleBits = 16;  // and no larger, because that is an overlay's cluster
 constexpr std::size_t kMaxLayers = 4096;
 
 bool changes_image(BlockOperation operation) {
@@ -48,8 +47,10 @@ BlockImageInfo info_of(const DiskLayer& layer, bool read_only) {
   return info;
 }
 
-unsigned granule_bits_of(const std::vector<std::unique_ptr<DiskLayer>>& layers) {
-  unsigned bits = kGranuleBits;
+/// No larger than any cluster, those of the overlays that will come included.
+unsigned granule_bits_of(const std::vector<std::unique_ptr<DiskLayer>>& layers,
+                         std::uint64_t size_bytes) {
+  unsigned bits = overlay_cluster_bits(size_bytes);
   for (const auto& layer : layers) {
     if (layer->qcow2) bits = std::min(bits, layer->qcow2->header().cluster_bits);
   }
@@ -123,7 +124,7 @@ LayeredDisk::LayeredDisk(std::vector<std::unique_ptr<DiskLayer>> open, bool read
       loop_(loop),
       layers_(specs_of(open)),
       open_(std::move(open)),
-      index_(granule_bits_of(open_), info_.size_bytes),
+      index_(granule_bits_of(open_, info_.size_bytes), info_.size_bytes),
       next_flush_(std::make_shared<FlushRun>()),
       io_(std::move(io)) {
   std::uint64_t visible = info_.size_bytes;

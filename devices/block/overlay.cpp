@@ -24,6 +24,11 @@ using base::Status;
 
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 50;  // its L1 table has 16 MiB
 constexpr std::size_t kMaxBackingName = 1023;
+// A guest writes pages of 4 KiB: a cluster of that size needs nothing copied into it from below.
+constexpr unsigned kSmallestClusterBits = 12;
+constexpr unsigned kLargestClusterBits = 16;
+// At 8 bytes each in the tables and in memory: 32 MiB for a disk that is touched everywhere.
+constexpr std::uint64_t kFewClusters = std::uint64_t{1} << 22;
 
 Result<ImageUuid> make_uuid() {
   ImageUuid uuid{};
@@ -53,6 +58,7 @@ Layout lay_out(std::uint64_t size_bytes) {
   Layout layout;
   Qcow2Header& header = layout.header;
   header.size_bytes = size_bytes;
+  header.cluster_bits = overlay_cluster_bits(size_bytes);
   const std::uint64_t cluster = header.cluster_size();
   const auto in_clusters = [&](std::uint64_t bytes) { return (bytes + cluster - 1) / cluster; };
   // A refcount table for all that the file may ever have, as Qcow2Refcounts::reserve_table counts.
@@ -115,6 +121,12 @@ Status create_file(const std::string& path) {
 }
 
 }  // namespace
+
+unsigned overlay_cluster_bits(std::uint64_t size_bytes) {
+  unsigned bits = kSmallestClusterBits;
+  while (bits < kLargestClusterBits && size_bytes > kFewClusters << bits) ++bits;
+  return bits;
+}
 
 PreparedOverlay::PreparedOverlay(ImageLayer layer, std::unique_ptr<DiskLayer> file)
     : layer_(std::move(layer)), file_(std::move(file)) {}

@@ -34,6 +34,10 @@ class PreparedOverlay {
   std::unique_ptr<DiskLayer> file_;
 };
 
+/// The clusters of overlays for disks of that size: 4 KiB up to 16 GiB, then as large as keeps them
+/// few, and 64 KiB above 128 GiB (docs/decisions/0008-small-clusters.md).
+unsigned overlay_cluster_bits(std::uint64_t size_bytes);
+
 /// An empty overlay `path` (0600) for a disk of `size_bytes`, over `backing`; durable on return,
 /// its name too; open and locked for writing. An existing file is refused.
 base::Result<PreparedOverlay> make_overlay(const std::string& path, std::uint64_t size_bytes,

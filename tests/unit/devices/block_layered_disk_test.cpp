@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "tests/unit/devices/block_qemu_img.h"
@@ -103,6 +105,79 @@ TEST_CASE("layered disk: an overlay in another folder names its backing file in 
   f.disk.reset();
   check_same(raw(f.folder / "base"), qcow2(elsewhere / "o1"));
   CHECK(refusal({raw(f.folder / "base"), qcow2(elsewhere / "o1")}) == "");
+}
+
+TEST_CASE("layered disk: clusters of an overlay are small as long as they are few") {
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+  CHECK(overlay_cluster_bits(0) == 12);
+  CHECK(overlay_cluster_bits(16 * kGiB) == 12);
+  CHECK(overlay_cluster_bits(16 * kGiB + 512) == 13);
+  CHECK(overlay_cluster_bits(64 * kGiB) == 14);
+  CHECK(overlay_cluster_bits(256 * kGiB) == 16);
+  CHECK(overlay_cluster_bits(1024 * kGiB) == 16);
+}
+
+TEST_CASE("layered disk: a page written to a new overlay takes its own size there") {
+  LayeredDiskFixture f;
+  f.push("o1");
+  for (std::uint64_t i = 0; i < 64; ++i) f.write(i * 65536, 4096, 3);
+  f.disk.reset();
+  struct stat status {};
+  REQUIRE(::stat((f.folder / "o1").c_str(), &status) == 0);
+  CHECK(status.st_blocks * 512 < 64 * 4096 + 65536);  // and the tables
+  check_clean(f.folder / "o1");
+}
+
+TEST_CASE("layered disk: overlays of large disks, at their end") {
+  const std::uint64_t size = (std::uint64_t{40} << 30) + 512 * GENERATE(0, 3);
+  const TemporaryFolder folder;
+  const auto loop = EventLoop::create("test").value();
+  auto disk = LayeredDisk::open({raw(folder.make_file("base", size))}, {}, *loop).value();
+  auto below = pattern(70000 / 512 * 512, 1);
+  REQUIRE(run(*disk, transfer(BlockOperation::kWrite, size - below.size(), below)) == 0);
+  for (const char* name : {"o1", "o2"}) {
+    auto overlay = disk->prepare_overlay(folder / name);
+    REQUIRE(overlay);
+    disk->switch_to(std::move(*overlay));
+    auto bytes = pattern(512, 2);
+    REQUIRE(run(*disk, transfer(BlockOperation::kWrite, size - 512, bytes)) == 0);
+    REQUIRE(disk->seal_frozen());
+  }
+  CHECK(contents(*disk, size - below.size(), below.size() - 512) ==
+        std::vector(below.begin(), below.end() - 512));
+  CHECK(contents(*disk, size - 512, 512) == pattern(512, 2));
+  disk.reset();
+  CHECK(
+      qemu_tool(fmt::format("qemu-img info {}", folder / "o2")).text.find("cluster_size: 16384") !=
+      std::string::npos);
+  check_clean(folder / "o2");
+}
+
+TEST_CASE("layered disk: a new overlay has smaller clusters than the layers below") {
+  LayeredDiskFixture f;
+  f.disk.reset();
+  must_qemu_img(fmt::format("create -q -f qcow2 -o cluster_size=65536 -b base -F raw {}",
+                            f.folder / "middle"));
+  f.disk =
+      LayeredDisk::open({raw(f.folder / "base"), qcow2(f.folder / "middle")}, {}, *f.loop).value();
+  f.write(3 * 65536 + 512, 100 * 512, 2);
+  f.push("o2");
+  f.write(3 * 65536 + 4096, 512, 3);
+  f.write(9 * 65536 + 1024, 512, 4);
+  auto expected = pattern(kDiskSize, 1);
+  const auto put = [&](std::uint64_t offset, std::size_t size, unsigned seed) {
+    const auto bytes = pattern(size, seed);
+    std::copy(bytes.begin(), bytes.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset));
+  };
+  put(3 * 65536 + 512, 100 * 512, 2);
+  put(3 * 65536 + 4096, 512, 3);
+  put(9 * 65536 + 1024, 512, 4);
+  CHECK(contents(*f.disk, 0, kDiskSize) == expected);
+  const auto layers = f.disk->layers();
+  f.disk.reset();
+  check_clean(f.folder / "o2");
+  f.disk = LayeredDisk::open(layers, {}, *f.loop).value();
+  CHECK(contents(*f.disk, 0, kDiskSize) == expected);
 }
 
 TEST_CASE("layered disk: what was only in memory of a frozen layer is read before it is sealed") {
@@ -212,7 +287,8 @@ TEST_CASE("layered disk: read-only layers answer changes with EROFS and stay as 
   f.write(0, 512, 7);
   const auto layers = f.disk->layers();
   f.disk.reset();
-  const auto before = file_bytes(f.folder / "o1", 0, 65536);
+  const auto size = std::filesystem::file_size(f.folder / "o1");
+  const auto before = file_bytes(f.folder / "o1", 0, size);
   const auto disk = LayeredDisk::open(layers, {.read_only = true}, *f.loop).value();
   auto bytes = pattern(512, 0);
   CHECK(run(*disk, transfer(BlockOperation::kWrite, 0, bytes)) == EROFS);
@@ -220,7 +296,8 @@ TEST_CASE("layered disk: read-only layers answer changes with EROFS and stay as 
   CHECK(run(*disk, range(BlockOperation::kFlush, 0, 0)) == 0);
   CHECK(contents(*disk, 0, 512) == pattern(512, 7));
   CHECK(run(*disk, transfer(BlockOperation::kRead, kDiskSize, bytes)) == EINVAL);
-  CHECK(file_bytes(f.folder / "o1", 0, 65536) == before);
+  CHECK(std::filesystem::file_size(f.folder / "o1") == size);
+  CHECK(file_bytes(f.folder / "o1", 0, size) == before);
 }
 
 TEST_CASE("layered disk: completions come later, on the loop, also where there is nothing to do") {

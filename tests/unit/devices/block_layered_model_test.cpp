@@ -9,7 +9,7 @@ namespace {
 
 using namespace testing;
 
-constexpr std::uint64_t kOverlayCluster = 64 << 10;
+constexpr std::uint64_t kOverlayCluster = 4 << 10;
 
 /// Checks each file of a disk that nobody has open, and what QEMU reads from it.
 void check_with_qemu(const std::vector<ImageLayer>& layers, const std::vector<std::byte>& bytes,
@@ -165,7 +165,7 @@ TEST_CASE("layered disk: a layer below a smaller one is not seen past that one's
   {
     const auto disk = LayeredDisk::open(layers, {}, *loop).value();
     ModelDisk model(*disk, bytes, 6);
-    model.set_unit(kOverlayCluster);
+    model.set_unit(64 << 10);  // qemu-img's clusters
     model.check();
     for (int round = 0; round < 20; ++round) model.work(10);
     model.check();
