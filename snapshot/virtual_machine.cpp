@@ -183,14 +183,13 @@ vmm::GroundAhead VirtualMachine::take_ahead() const {
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
-  vmm::GuestRam ram = TRY(vmm::GuestRam::allocate(config_.machine.memory_bytes));
-  const auto regions = ram.regions();
-  auto ground = take_ahead().lay(std::move(ram));
+  vmm::GroundAhead ahead = take_ahead();
+  TRY(ahead.give_memory(config_.machine.memory_bytes));
   // Meanwhile the memory gets its contents; whoever returns early waits for the ground.
   ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
-  TRY(source.fill(regions));
+  TRY(source.fill(ahead.regions()));
   const vmm::MachineState state = TRY(load_state(snapshot));
-  auto laid = TRY(ground.get());
+  auto laid = TRY(std::move(ahead).get());
   return vmm::Machine::restore(with_chains(config_.machine, chains), {io_.console}, std::move(laid),
                                {state, clock_of(options.clock), options.new_generation});
 }

@@ -99,8 +99,8 @@ void add_threads(MachineParts& parts) {
 base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
                                                           Machine::Io io, GroundAhead ahead) {
   TRY(check_config(config));
-  GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
-  auto parts = TRY(parts_on(config, TRY(std::move(ahead).lay(std::move(ram)).get())));
+  TRY(ahead.give_memory(config.memory_bytes));
+  auto parts = TRY(parts_on(config, TRY(std::move(ahead).get())));
   TRY(load_guest(*parts));
   TRY(add_vcpus(*parts));
   TRY(add_platform(*parts, io, TRY(PlatformDevices::power_on_state())));

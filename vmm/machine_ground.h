@@ -1,6 +1,5 @@
 #pragma once
 
-#include <future>
 #include <memory>
 #include <vector>
 
@@ -22,24 +21,34 @@ struct MachineGround {
 };
 
 /// Ground that is laid on a thread of its own, begun before there is any memory to give it.
-/// Threads: one at a time. When it goes without having been given memory, the thread ends.
+/// Threads: one at a time. When it goes, it waits for the thread and frees what is there.
 class GroundAhead {
  public:
-  /// Not begun: then it is laid all at once when there is memory.
+  /// Not begun: then it begins when there is memory.
   GroundAhead();
   static GroundAhead begin();
+  /// On memory that is there already.
+  static GroundAhead begin_on(GuestRam ram);
 
   GroundAhead(GroundAhead&&) noexcept;
   GroundAhead& operator=(GroundAhead&&) noexcept;
   ~GroundAhead();
 
-  /// On `ram`, whose contents may be mapped over it meanwhile: KVM follows what becomes of a
-  /// mapping. The returned value waits for the rest.
-  std::future<base::Result<MachineGround>> lay(GuestRam ram) &&;
+  /// As soon as it is known how much there shall be: from here on the thread waits for nothing.
+  /// What it has of another size is given up. Errors as GuestRam::allocate.
+  base::Status give_memory(std::uint64_t size_bytes);
+
+  /// Of the memory that it was given. Contents may be mapped over it while the ground is laid: KVM
+  /// follows what becomes of a mapping.
+  const std::vector<base::MemoryRegion>& regions() const;
+
+  /// Waits for the rest. Needs memory.
+  base::Result<MachineGround> get() &&;
 
  private:
   struct Thread;
   explicit GroundAhead(std::unique_ptr<Thread> thread);
+  void give(GuestRam ram);
   std::unique_ptr<Thread> thread_;
 };
 

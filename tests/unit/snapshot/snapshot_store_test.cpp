@@ -144,12 +144,14 @@ TEST_CASE_METHOD(OpenStore, "the short list follows every change, also those of 
   const Manifest child = add(root.info.id);
   const auto names = [&] {
     std::vector<std::string> found;
-    for (const auto& info : store.infos()->snapshots) found.push_back(info.name);
+    const auto list = store.infos();
+    for (const auto& info : list->snapshots) found.push_back(info.name);
     return found;
   };
   const auto full_names = [&] {
     std::vector<std::string> found;
-    for (const auto& manifest : store.list()->snapshots) found.push_back(manifest.info.name);
+    const auto list = store.list();
+    for (const auto& manifest : list->snapshots) found.push_back(manifest.info.name);
     return found;
   };
   CHECK(names() == full_names());
