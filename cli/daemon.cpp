@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "cli/dynamic_program.h"
 #include "cli/say.h"
 
 namespace stasis::cli {
@@ -122,6 +123,7 @@ Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
   const auto crash = understand(report, log_path);
   if (!crash) {
     ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
+    if (is_need_of_dynamic_program(crash.error())) TRY(become_dynamic_program());
     return fail(crash.error());
   }
   if (task.starts && !crash->empty()) say_crash(name, *crash);

@@ -2,6 +2,7 @@
 
 #include "cli/command_line.h"
 #include "cli/doctor_checks.h"
+#include "cli/dynamic_program.h"
 #include "cli/say.h"
 #include "snapshot/state_root.h"
 
@@ -21,6 +22,8 @@ constexpr std::string_view kDoctorNotes =
     "  stasis doctor --json | jq .stock_guests\n";
 
 ExitCode run_doctor(const CommandLine& line) {
+  // Which libraries there are, a static program cannot know. Without its twin: none.
+  static_cast<void>(become_dynamic_program());
   const vmm::HostFacts facts = vmm::probe_host(snapshot::state_root());
   const auto checks = judge_host(facts);
   const std::string text = line.has("json") ? doctor_json(checks, facts.kvm.kind)

@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/daemon.h"
+#include "cli/dynamic_program.h"
 #include "cli/foreground.h"
 #include "cli/json_output.h"
 #include "cli/management_verb.h"
@@ -107,6 +108,10 @@ ExitCode run_named(const CommandLine& line, const RunRequest& request) {
 ExitCode boot(const CommandLine& line) {
   const auto request = make_run_request(line, {vmm::host_memory_bytes()});
   if (!request) return say_usage_error(request.error().with_context("run"));
+  if (request->machine.net) {
+    const auto became = become_dynamic_program();
+    if (!became) return refuse(became.error());
+  }
   if (request->is_named) return run_named(line, *request);
   return report(request->machine.name, run_in_foreground(*request));
 }

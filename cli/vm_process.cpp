@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "cimapi/server.h"
 #include "cli/console_hub.h"
+#include "cli/dynamic_program.h"
 #include "cli/run_recorder.h"
 #include "cli/signals.h"
 #include "cli/snapshot_choice.h"
+#include "devices/net/shared_library.h"
 #include "snapshot/virtual_machine.h"
 
 namespace stasis::cli {
@@ -69,6 +71,10 @@ Result<std::unique_ptr<VmProcess>> VmProcess::open(VmDirectory directory, snapsh
   TRY(settle());
   TRY(lock.name_this_process());
   const auto config = TRY(directory.config());
+  if (config.machine.net && !devices::SharedLibrary::can_be_loaded()) {
+    return base::fail(needs_dynamic_program());
+  }
+  if (task.starts) TRY(ahead.give_memory(config.machine.memory_bytes));
   RunRecorder recorder = TRY(RunRecorder::open(TRY(directory.duplicate())));
   std::unique_ptr<VmProcess> process(new VmProcess(task, std::move(signals), std::move(recorder)));
   TRY(process->open_console(directory, config.machine.console));

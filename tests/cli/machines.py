@@ -253,6 +253,36 @@ def silent_process(world: World) -> None:
     demand(world.state("one") == "crashed", "it is not said to be killed")
 
 
+def user_network(world: World) -> None:
+    """Needs a library: the program that can load it takes over, from whichever verb."""
+    world.run("one", "spin", "--net", "user")
+    world.wait_for_log("one", "spinning")
+    world.call("snapshot", "create", "one", "s")
+    world.call("kill", "one")
+    world.call("start", "one")
+    world.wait_for_log("one", "spinning", 2)
+    world.call("kill", "one")
+    world.call("start", "one", "--from", "s")
+    demand(world.state("one") == "running", "it does not run from its snapshot")
+    pid = world.machine("one")["pid"]
+    exe = os.readlink(f"/proc/{pid}/exe")
+    demand(os.path.basename(exe) in ("stasis", "stasis-dynamic"), f"its process runs {exe}")
+    world.call("kill", "one")
+    wait_for("the process's end", lambda: not os.path.exists(f"/proc/{pid}"))
+    world.call("snapshot", "create", "one", "off")  # of one that is off: by a process that waits
+    pid = world.machine("one")["pid"]
+    if os.path.basename(exe) == "stasis":
+        return  # a build whose only program loads libraries
+    wait_for("the process's end", lambda: not os.path.exists(f"/proc/{pid}"))
+    alone = shutil.copy(world.stasis, world.root)
+    for words in (["start", "one"], ["run", "--net", "user", "--kernel", world.kernel("spin")]):
+        done = subprocess.run([alone, *words], env=world.env, capture_output=True, text=True, timeout=DEADLINE,
+                              check=False)
+        demand(done.returncode == REFUSED, f"{words}: exit code {done.returncode}: {done.stderr}")
+        demand(f'"{world.root}/stasis-dynamic"' in done.stderr, f"{words}: it says {done.stderr}")
+    demand(world.state("one") == "off", world.state("one"))
+
+
 def records(world: World) -> None:
     """--json of the verbs that no other test asks for it."""
     machine = world.json("run", "--name", "one", "--detach", "--kernel", world.kernel("spin"))["machine"]
@@ -286,6 +316,7 @@ TESTS = {
     "two-starts": two_starts,
     "damaged": damaged_files,
     "silent": silent_process,
+    "user-network": user_network,
     "json": records,
 }
 
