@@ -47,8 +47,32 @@ base::Result<Manifest> load_from(const base::Fd& folder, const std::string& id) 
   return in_file({ErrorKind::kCorrupt, fmt::format("belongs to snapshot {}", manifest->info.id)});
 }
 
-bool is_older(const SnapshotInfo& left, const SnapshotInfo& right) {
-  return std::tie(left.created_unix_us, left.id) < std::tie(right.created_unix_us, right.id);
+const SnapshotInfo& info_in(const SnapshotInfo& info) {
+  return info;
+}
+const SnapshotInfo& info_in(const Manifest& manifest) {
+  return manifest.info;
+}
+
+/// What `load` makes of each id among the names of folders, oldest first.
+template <typename List, typename Load>
+List load_all(const std::vector<std::string>& names, const Load& load) {
+  List list;
+  for (const auto& name : names) {
+    if (!is_uuid(name)) continue;
+    auto one = load(name);
+    if (one) {
+      list.snapshots.push_back(std::move(*one));
+    } else if (one.error().kind() != ErrorKind::kNotFound) {  // else it has just been removed
+      list.broken.push_back({name, one.error()});
+    }
+  }
+  std::sort(list.snapshots.begin(), list.snapshots.end(), [](const auto& left, const auto& right) {
+    const SnapshotInfo& a = info_in(left);
+    const SnapshotInfo& b = info_in(right);
+    return std::tie(a.created_unix_us, a.id) < std::tie(b.created_unix_us, b.id);
+  });
+  return list;
 }
 
 /// A new manifest that a writer which was killed did not put in place.
@@ -149,19 +173,7 @@ base::Result<PendingSnapshot> SnapshotStore::begin(const std::string& id) const 
 }
 
 base::Result<SnapshotList> SnapshotStore::list() const {
-  SnapshotList list;
-  for (const auto& name : TRY(names())) {
-    if (!is_uuid(name)) continue;
-    auto manifest = load(name);
-    if (manifest) {
-      list.snapshots.push_back(std::move(*manifest));
-    } else if (manifest.error().kind() != ErrorKind::kNotFound) {  // else it has just been removed
-      list.broken.push_back({name, manifest.error()});
-    }
-  }
-  std::sort(list.snapshots.begin(), list.snapshots.end(),
-            [](const auto& left, const auto& right) { return is_older(left.info, right.info); });
-  return list;
+  return load_all<SnapshotList>(TRY(names()), [this](const std::string& id) { return load(id); });
 }
 
 std::optional<KnownInfos::Identity> SnapshotStore::identity_of(const std::string& id) const {
@@ -182,18 +194,9 @@ base::Result<SnapshotInfo> SnapshotStore::info_of(const std::string& id) const {
 }
 
 base::Result<SnapshotInfoList> SnapshotStore::infos() const {
-  SnapshotInfoList list;
-  for (const auto& name : TRY(names())) {
-    if (!is_uuid(name)) continue;
-    auto info = info_of(name);
-    if (info) {
-      list.snapshots.push_back(std::move(*info));
-    } else if (info.error().kind() != ErrorKind::kNotFound) {  // else it has just been removed
-      list.broken.push_back({name, info.error()});
-    }
-  }
+  auto list = load_all<SnapshotInfoList>(TRY(names()),
+                                         [this](const std::string& id) { return info_of(id); });
   known_->keep_only(list.snapshots);
-  std::sort(list.snapshots.begin(), list.snapshots.end(), is_older);
   return list;
 }
 
