@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -14,6 +15,7 @@
 
 #include "base/result.h"
 #include "base/state_item.h"
+#include "base/state_reader.h"
 
 /// How device and vCPU state becomes bytes and back.
 ///
@@ -137,7 +139,7 @@ class FieldReader {
 
  private:
   const StateReader& in_;
-  std::vector<std::string> known_;
+  std::vector<std::string_view> known_;
   Status status_;
 };
 
@@ -147,7 +149,8 @@ Status wrong_length(std::size_t found, std::size_t wanted);
 template <typename T>
 Status read_items(const StateReader& in, std::vector<T>& items) {
   if constexpr (std::is_same_v<T, std::uint8_t>) {
-    items = TRY(in.as_bytes());
+    const auto bytes = TRY(in.as_bytes());
+    items.assign(bytes.begin(), bytes.end());
   } else {
     const auto elements = TRY(in.as_array());
     items.clear();
@@ -158,10 +161,16 @@ Status read_items(const StateReader& in, std::vector<T>& items) {
 
 template <typename T, std::size_t n>
 Status read_items(const StateReader& in, std::array<T, n>& items) {
-  std::vector<T> read;
-  TRY(read_items(in, read));
-  if (read.size() != n) return wrong_length(read.size(), n);
-  for (std::size_t i = 0; i < n; ++i) items[i] = std::move(read[i]);
+  if constexpr (std::is_same_v<T, std::uint8_t>) {
+    const auto bytes = TRY(in.as_bytes());
+    if (bytes.size() != n) return wrong_length(bytes.size(), n);
+    std::copy(bytes.begin(), bytes.end(), items.begin());
+  } else {
+    std::vector<T> read;
+    TRY(read_items(in, read));
+    if (read.size() != n) return wrong_length(read.size(), n);
+    for (std::size_t i = 0; i < n; ++i) items[i] = std::move(read[i]);
+  }
   return {};
 }
 

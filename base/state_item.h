@@ -13,8 +13,6 @@
 
 namespace stasis::base {
 
-class StateNode;  // one item that was read, and all in it; only state_item.cpp knows more
-
 /// Builds one CBOR item. For base/state_codec.h only.
 class StateWriter {
  public:
@@ -36,27 +34,6 @@ class StateWriter {
 
  private:
   std::unique_ptr<nlohmann::json> item_;
-};
-
-/// Reads one CBOR item, which it shares with the readers of what is in it. For base/state_codec.h
-/// only.
-class StateReader {
- public:
-  static Result<StateReader> parse(std::span<const std::uint8_t> cbor);
-
-  Result<std::uint64_t> as_unsigned() const;
-  Result<std::int64_t> as_signed() const;
-  Result<bool> as_bool() const;
-  Result<std::string> as_text() const;
-  Result<std::vector<std::uint8_t>> as_bytes() const;
-  Result<std::vector<StateReader>> as_array() const;
-  std::optional<StateReader> member(std::string_view name) const;
-  Result<std::vector<std::string>> member_names() const;
-
- private:
-  explicit StateReader(std::shared_ptr<const StateNode> node) : node_(std::move(node)) {}
-  StateReader inner(const StateNode& part) const;
-  std::shared_ptr<const StateNode> node_;
 };
 
 /// Where two CBOR items differ first and how, for people: "regs: byte 16: 0x1, not 0x2" or
