@@ -15,11 +15,21 @@ Status wrong_length(std::size_t found, std::size_t wanted) {
   return fail(ErrorKind::kCorrupt, fmt::format("has {} items, not {}", found, wanted));
 }
 
+FieldReader::FieldReader(const StateReader& in) {
+  auto members = in.as_map();
+  if (members) {
+    members_ = std::move(*members);
+    known_.reserve(members_.all().size());
+  } else {
+    status_ = fail(members.error());
+  }
+}
+
 Status FieldReader::finish() const {
   if (!status_) return status_;
-  for (const auto& name : TRY(in_.member_names())) {
-    if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
-      return fail(ErrorKind::kCorrupt, fmt::format("field \"{}\" is unknown", name));
+  for (const auto& member : members_.all()) {
+    if (std::find(known_.begin(), known_.end(), member.name) == known_.end()) {
+      return fail(ErrorKind::kCorrupt, fmt::format("field \"{}\" is unknown", member.name));
     }
   }
   return {};
@@ -37,11 +47,11 @@ std::vector<std::uint8_t> wrap_section(std::string_view name, std::uint32_t vers
 
 Result<StateReader> unwrap_section(std::span<const std::uint8_t> cbor, std::string_view name,
                                    std::uint32_t version) {
-  const auto section = TRY(StateReader::parse(cbor));
-  const auto found_name = section.member("name");
-  const auto found_version = section.member("version");
-  auto fields = section.member("fields");
-  if (!found_name || !found_version || !fields) {
+  const auto section = TRY(TRY(StateReader::parse(cbor)).as_map());
+  const StateReader* const found_name = section.find("name");
+  const StateReader* const found_version = section.find("version");
+  const StateReader* const fields = section.find("fields");
+  if (found_name == nullptr || found_version == nullptr || fields == nullptr) {
     return fail(ErrorKind::kCorrupt, fmt::format("{}: no name, version or fields", name));
   }
   if (const auto text = TRY(found_name->as_text()); text != name) {
@@ -53,7 +63,7 @@ Result<StateReader> unwrap_section(std::span<const std::uint8_t> cbor, std::stri
                             "that saved it",
                             name, number, version));
   }
-  return std::move(*fields);
+  return *fields;
 }
 
 }  // namespace detail

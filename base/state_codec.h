@@ -119,13 +119,13 @@ Status read_value(const StateReader& in, T& value);
 
 class FieldReader {
  public:
-  explicit FieldReader(const StateReader& in) : in_(in) {}
+  explicit FieldReader(const StateReader& in);
   template <typename T>
   FieldReader& operator()(std::string_view name, T& value) {
-    known_.emplace_back(name);
+    known_.push_back(name);
     if (!status_) return *this;
-    const auto found = in_.member(name);
-    if (!found) return *this;  // absent: the reset value stays
+    const StateReader* const found = members_.find(name);
+    if (found == nullptr) return *this;  // absent: the reset value stays
     if constexpr (IsOptional<T>::value) {
       status_ = read_value(*found, value.emplace());
     } else {
@@ -138,7 +138,7 @@ class FieldReader {
   Status finish() const;
 
  private:
-  const StateReader& in_;
+  StateMembers members_;
   std::vector<std::string_view> known_;
   Status status_;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace stasis::base {
 namespace {
@@ -139,17 +140,6 @@ tl::unexpected<Error> wrong_type(const Head& head, std::string_view wanted) {
   return fail(ErrorKind::kCorrupt, fmt::format("is {}, not {}", type_name(head), wanted));
 }
 
-/// Calls `visit(name, item and what follows it)` for each member of the map whose head was taken
-/// off `rest`. The map was checked before, here and below.
-template <typename Visit>
-void for_each_member(const Head& map, Bytes rest, Visit visit) {
-  std::string_view name;
-  for (std::uint64_t i = 0; i < map.argument && take_name(rest, name); ++i) {
-    visit(name, rest);
-    take_item(rest, 0);
-  }
-}
-
 }  // namespace
 
 Result<StateReader> StateReader::parse(Bytes cbor) {
@@ -200,7 +190,7 @@ Result<std::vector<StateReader>> StateReader::as_array() const {
   const Head head = *take_head(rest);
   if (head.major != Major::kArray) return wrong_type(head, "an array");
   std::vector<StateReader> items;
-  items.reserve(head.argument);  // they are there: the whole was checked
+  items.reserve(head.argument);  // they are there: `parse` has seen them
   for (std::uint64_t i = 0; i < head.argument; ++i) {
     items.push_back(StateReader(rest));
     take_item(rest, 0);
@@ -208,25 +198,24 @@ Result<std::vector<StateReader>> StateReader::as_array() const {
   return items;
 }
 
-std::optional<StateReader> StateReader::member(std::string_view name) const {
-  Bytes rest = item_;
-  const Head head = *take_head(rest);
-  if (head.major != Major::kMap) return std::nullopt;
-  std::optional<StateReader> found;
-  for_each_member(head, rest, [&](std::string_view one, Bytes item) {
-    if (one == name) found = StateReader(item);
-  });
-  return found;
-}
-
-Result<std::vector<std::string_view>> StateReader::member_names() const {
+Result<StateMembers> StateReader::as_map() const {
   Bytes rest = item_;
   const Head head = *take_head(rest);
   if (head.major != Major::kMap) return wrong_type(head, "a map");
-  std::vector<std::string_view> names;
-  names.reserve(head.argument);
-  for_each_member(head, rest, [&](std::string_view name, Bytes) { names.push_back(name); });
-  return names;
+  StateMembers members;
+  members.reserve(head.argument);
+  std::string_view name;
+  for (std::uint64_t i = 0; i < head.argument && take_name(rest, name); ++i) {
+    members.add(name, StateReader(rest));
+    take_item(rest, 0);
+  }
+  return members;
+}
+
+const StateReader* StateMembers::find(std::string_view name) const {
+  const auto found = std::find_if(all_.rbegin(), all_.rend(),
+                                  [name](const Member& member) { return member.name == name; });
+  return found == all_.rend() ? nullptr : &found->item;
 }
 
 }  // namespace stasis::base

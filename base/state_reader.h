@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -9,6 +8,8 @@
 #include "base/result.h"
 
 namespace stasis::base {
+
+class StateMembers;
 
 /// Reads one CBOR item (RFC 8949) where it lies: nothing is copied, so the bytes must outlive all
 /// readers of them. Of CBOR it takes what base/state_item.h writes, floating-point numbers and null
@@ -27,13 +28,31 @@ class StateReader {
   Result<std::span<const std::uint8_t>> as_bytes() const;
   Result<std::vector<StateReader>> as_array() const;
 
-  /// Nothing if it is no map. Of two members of one name the later one counts.
-  std::optional<StateReader> member(std::string_view name) const;
-  Result<std::vector<std::string_view>> member_names() const;
+  /// Of a map, all at once, as each look at one would be a walk over those before it.
+  Result<StateMembers> as_map() const;
 
  private:
   explicit StateReader(std::span<const std::uint8_t> item) : item_(item) {}
   std::span<const std::uint8_t> item_;  // and what follows it
+};
+
+/// What a map has, in its order.
+class StateMembers {
+ public:
+  struct Member {
+    std::string_view name;
+    StateReader item;
+  };
+
+  void add(std::string_view name, StateReader item) { all_.push_back({name, item}); }
+  void reserve(std::size_t count) { all_.reserve(count); }
+  const std::vector<Member>& all() const { return all_; }
+
+  /// Null if there is none. Of two of one name the later one counts.
+  const StateReader* find(std::string_view name) const;
+
+ private:
+  std::vector<Member> all_;
 };
 
 }  // namespace stasis::base
