@@ -8,9 +8,12 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <utility>
 
 #include "cli/dynamic_program.h"
 #include "cli/say.h"
+#include "snapshot/state_root.h"
 
 namespace stasis::cli {
 namespace {
@@ -23,6 +26,7 @@ using base::Result;
 using base::Status;
 
 constexpr char kReady = '+';
+constexpr char kNotMine = '?';  // instead of a report: the parent has to look for itself
 constexpr std::size_t kMaxReport = 8192;
 
 struct Pipe {
@@ -63,20 +67,18 @@ std::string failure_report(const Error& error) {
   return static_cast<char>('A' + static_cast<int>(error.kind())) + error.message();
 }
 
-Result<Outcome> run_detached(snapshot::VmDirectory directory, snapshot::VmLock lock,
-                             const VmTask& task, Fd& writer) {
-  const std::string log_path = log_path_of(directory);
-  const VmProcessCalls calls{
-      .settle = [&] { return leave_surroundings(log_path); },
-      .ready = [&](const std::string& crash) { write_report(writer, kReady + crash); },
-  };
-  return run_vm_process(std::move(directory), std::move(lock), task, calls);
+Result<Outcome> run_detached(Result<HeadStart> head_start, snapshot::VmDirectory directory,
+                             snapshot::VmLock lock, const VmTask& task, Fd& writer) {
+  TRY(leave_surroundings(log_path_of(directory)));
+  return run_vm_process(TRY(std::move(head_start)), std::move(directory), std::move(lock), task,
+                        [&](const std::string& crash) { write_report(writer, kReady + crash); });
 }
 
-[[noreturn]] void be_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
-                                const VmTask& task, Fd writer) {
+[[noreturn]] void be_vm_process(Result<HeadStart> head_start, snapshot::VmDirectory directory,
+                                snapshot::VmLock lock, const VmTask& task, Fd writer) {
   const std::string name = directory.name();
-  const auto outcome = run_detached(std::move(directory), std::move(lock), task, writer);
+  const auto outcome =
+      run_detached(std::move(head_start), std::move(directory), std::move(lock), task, writer);
   if (!outcome) {
     write_report(writer, failure_report(outcome.error()));
     ::_exit(static_cast<int>(ExitCode::kRefused));
@@ -96,31 +98,20 @@ std::string read_report(const Fd& reader) {
 }
 
 /// What is there to be said when it is ready, else its error.
-Result<std::string> understand(const std::string& report, const std::string& log_path) {
+Result<std::string> understand(const std::string& report, const std::string& name) {
   if (report.empty()) {
-    return fail(ErrorKind::kInternal,
-                fmt::format("its process died before it was ready; see {}", log_path));
+    const auto directory = snapshot::VmDirectory::open(snapshot::state_root(), name);
+    return fail(ErrorKind::kInternal, fmt::format("its process died before it was ready; see {}",
+                                                  directory ? log_path_of(*directory) : name));
   }
   if (report[0] == kReady) return report.substr(1);
   return fail(static_cast<ErrorKind>(report[0] - 'A'), report.substr(1));
 }
 
-}  // namespace
-
-Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
-                        const VmTask& task) {
-  Pipe pipe = TRY(make_pipe());
-  const std::string log_path = log_path_of(directory);
-  const std::string name = directory.name();
-  const pid_t child = ::fork();
-  if (child < 0) return fail(base::errno_error("fork"));
-  if (child == 0) {
-    pipe.reader.reset();
-    be_vm_process(std::move(directory), std::move(lock), task, std::move(pipe.writer));
-  }
-  pipe.writer.reset();
-  const std::string report = read_report(pipe.reader);
-  const auto crash = understand(report, log_path);
+/// Says what the child's report asks for.
+Status take_report(pid_t child, const std::string& report, const std::string& name,
+                   const VmTask& task) {
+  const auto crash = understand(report, name);
   if (!crash) {
     ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
     if (is_need_of_dynamic_program(crash.error())) TRY(become_dynamic_program());
@@ -128,6 +119,62 @@ Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
   }
   if (task.starts && !crash->empty()) say_crash(name, *crash);
   return {};
+}
+
+/// The machine, and the right to be its process; nothing when the least thing is in the way.
+std::optional<std::pair<snapshot::VmDirectory, snapshot::VmLock>> take_machine(
+    const std::string& name) {
+  auto directory = snapshot::VmDirectory::open(snapshot::state_root(), name);
+  if (!directory) return std::nullopt;
+  auto lock = directory->lock();
+  if (!lock) return std::nullopt;
+  return std::pair(std::move(*directory), std::move(*lock));
+}
+
+[[noreturn]] void be_vm_process_if_free(const std::string& name, const VmTask& task, Fd writer) {
+  auto head_start = HeadStart::begin(task);
+  auto machine = take_machine(name);
+  if (!machine) {
+    write_report(writer, std::string(1, kNotMine));
+    ::_exit(0);
+  }
+  be_vm_process(std::move(head_start), std::move(machine->first), std::move(machine->second), task,
+                std::move(writer));
+}
+
+}  // namespace
+
+Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
+                        const VmTask& task) {
+  Pipe pipe = TRY(make_pipe());
+  const std::string name = directory.name();
+  const pid_t child = ::fork();
+  if (child < 0) return fail(base::errno_error("fork"));
+  if (child == 0) {
+    pipe.reader.reset();
+    be_vm_process(HeadStart::begin(task), std::move(directory), std::move(lock), task,
+                  std::move(pipe.writer));
+  }
+  pipe.writer.reset();
+  return take_report(child, read_report(pipe.reader), name, task);
+}
+
+Result<bool> try_spawn_vm_process(const std::string& name, const VmTask& task) {
+  Pipe pipe = TRY(make_pipe());
+  const pid_t child = ::fork();
+  if (child < 0) return fail(base::errno_error("fork"));
+  if (child == 0) {
+    pipe.reader.reset();
+    be_vm_process_if_free(name, task, std::move(pipe.writer));
+  }
+  pipe.writer.reset();
+  const std::string report = read_report(pipe.reader);
+  if (report == std::string(1, kNotMine)) {
+    ::waitpid(child, nullptr, 0);
+    return false;
+  }
+  TRY(take_report(child, report, name, task));
+  return true;
 }
 
 }  // namespace stasis::cli

@@ -14,4 +14,9 @@ namespace stasis::cli {
 base::Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
                               const VmTask& task);
 
+/// As above for a machine that most likely has no process yet: forks first and lets the child find
+/// that out, so that nothing is waited for that can be done meanwhile. False: nothing was done, as
+/// the machine has a process, or something about it cannot be used; the caller looks for himself.
+base::Result<bool> try_spawn_vm_process(const std::string& name, const VmTask& task);
+
 }  // namespace stasis::cli

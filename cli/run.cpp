@@ -100,7 +100,10 @@ ExitCode run_named(const CommandLine& line, const RunRequest& request) {
   }
   VmTask task;
   task.has_front = true;
-  const auto outcome = run_vm_process(std::move(made->first), std::move(made->second), task, {});
+  auto head_start = HeadStart::begin(task);
+  if (!head_start) return refuse(head_start.error());
+  const auto outcome = run_vm_process(std::move(*head_start), std::move(made->first),
+                                      std::move(made->second), task, [](const std::string&) {});
   if (!outcome) forget(name);
   return report(name, outcome);
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/console_client.h"
+#include "cli/daemon.h"
 #include "cli/json_output.h"
 #include "cli/management_verb.h"
 #include "cli/power.h"
@@ -74,8 +75,10 @@ void say_any_crash(const std::string& name) {
 Status start(const CommandLine& line) {
   const std::string& name = vm_name(line);
   const VmTask task = TRY(make_task(line));
-  auto session = VmSession::find_or_spawn(name, task);
-  if (session && !*session) return {};  // a new process, which has told of a crash itself
+  const auto spawned = try_spawn_vm_process(name, task);
+  if (spawned && *spawned) return {};  // a new process, which has told of a crash itself
+  auto session = spawned ? VmSession::find_or_spawn(name, task) : fail(spawned.error());
+  if (session && !*session) return {};
   say_any_crash(name);
   if (!session) return fail(session.error());
   return start_in(std::move(**session), task, name);

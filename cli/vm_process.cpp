@@ -33,9 +33,8 @@ constexpr int kIdleLookMs = 200;
 /// All that the process has while the machine is open; parts go in the reverse order.
 class VmProcess {
  public:
-  static Result<std::unique_ptr<VmProcess>> open(VmDirectory directory, snapshot::VmLock lock,
-                                                 const VmTask& task,
-                                                 const std::function<Status()>& settle);
+  static Result<std::unique_ptr<VmProcess>> open(HeadStart head_start, VmDirectory directory,
+                                                 snapshot::VmLock lock, const VmTask& task);
   Status begin();
   Outcome run();
   const std::string& crash() const { return recorder_.crash(); }
@@ -62,25 +61,21 @@ class VmProcess {
   std::optional<Outcome> last_;  // of the last run
 };
 
-Result<std::unique_ptr<VmProcess>> VmProcess::open(VmDirectory directory, snapshot::VmLock lock,
-                                                   const VmTask& task,
-                                                   const std::function<Status()>& settle) {
-  Signals signals = TRY(Signals::take_over());  // first: other threads inherit what is blocked
-  vmm::GroundAhead ahead;
-  if (task.starts) ahead = vmm::GroundAhead::begin();
-  TRY(settle());
+Result<std::unique_ptr<VmProcess>> VmProcess::open(HeadStart head_start, VmDirectory directory,
+                                                   snapshot::VmLock lock, const VmTask& task) {
   TRY(lock.name_this_process());
-  const auto config = TRY(directory.config());
+  auto config = TRY(directory.config());
   if (config.machine.net && !devices::SharedLibrary::can_be_loaded()) {
     return base::fail(needs_dynamic_program());
   }
-  if (task.starts) TRY(ahead.give_memory(config.machine.memory_bytes));
+  if (task.starts) TRY(head_start.ahead.give_memory(config.machine.memory_bytes));
   RunRecorder recorder = TRY(RunRecorder::open(TRY(directory.duplicate())));
-  std::unique_ptr<VmProcess> process(new VmProcess(task, std::move(signals), std::move(recorder)));
+  std::unique_ptr<VmProcess> process(
+      new VmProcess(task, std::move(head_start.signals), std::move(recorder)));
   TRY(process->open_console(directory, config.machine.console));
-  process->machine_ =
-      TRY(VirtualMachine::open(std::move(directory), std::move(lock),
-                               {*process->hub_, process->hub_->input()}, std::move(ahead)));
+  process->machine_ = TRY(VirtualMachine::open(std::move(directory), std::move(lock),
+                                               {*process->hub_, process->hub_->input()},
+                                               {std::move(config), std::move(head_start.ahead)}));
   return process;
 }
 
@@ -185,13 +180,22 @@ void allow_many_files() {
 
 }  // namespace
 
-Result<Outcome> run_vm_process(VmDirectory directory, snapshot::VmLock lock, const VmTask& task,
-                               const VmProcessCalls& calls) {
+/// Signals first: other threads inherit what is blocked.
+Result<HeadStart> HeadStart::begin(const VmTask& task) {
+  using Purpose = vmm::GroundAhead::Purpose;
+  HeadStart head_start{TRY(Signals::take_over()), {}};
+  const Purpose purpose = task.from.empty() ? Purpose::kBoot : Purpose::kRestore;
+  if (task.starts) head_start.ahead = vmm::GroundAhead::begin(purpose);
+  return head_start;
+}
+
+Result<Outcome> run_vm_process(HeadStart head_start, VmDirectory directory, snapshot::VmLock lock,
+                               const VmTask& task, const ReadyCall& ready) {
   allow_many_files();
   const auto process =
-      TRY(VmProcess::open(std::move(directory), std::move(lock), task, calls.settle));
+      TRY(VmProcess::open(std::move(head_start), std::move(directory), std::move(lock), task));
   TRY(process->begin());
-  calls.ready(process->crash());
+  ready(process->crash());
   return process->run();
 }
 

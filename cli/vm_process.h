@@ -6,8 +6,10 @@
 
 #include "base/result.h"
 #include "cli/foreground.h"
+#include "cli/signals.h"
 #include "snapshot/vm_control.h"
 #include "snapshot/vm_directory.h"
+#include "vmm/machine_ground.h"
 
 namespace stasis::cli {
 
@@ -19,20 +21,25 @@ struct VmTask {
   bool has_front = false;  ///< standard input and output are its console; it ends with the guest
 };
 
-/// What the caller does on the way.
-struct VmProcessCalls {
-  /// Once KVM has begun with the VM, before anything is read. Its error ends the process.
-  std::function<base::Status()> settle = [] { return base::Status{}; };
-  /// Once, when the guest runs, or when requests can come; with RunRecorder::crash().
-  std::function<void(const std::string& crash)> ready = [](const std::string&) {};
+/// What the process of a machine can begin with before it knows of which one it is.
+struct HeadStart {
+  /// Call before any other thread is made.
+  static base::Result<HeadStart> begin(const VmTask& task);
+
+  Signals signals;
+  vmm::GroundAhead ahead;
 };
+
+/// Called once, when the guest runs, or when requests can come; with RunRecorder::crash().
+using ReadyCall = std::function<void(const std::string& crash)>;
 
 /// Is the process of a machine until it ends: opens it, starts it, serves its control socket and
 /// its console, obeys signals as `run_in_foreground` does. Without a front it stays while the
 /// machine is off as long as somebody asked for something in the last two seconds.
 ///
-/// An error means that `ready` was not called: nothing ran. Call before any other thread is made.
-base::Result<Outcome> run_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
-                                     const VmTask& task, const VmProcessCalls& calls);
+/// An error means that `ready` was not called: nothing ran.
+base::Result<Outcome> run_vm_process(HeadStart head_start, snapshot::VmDirectory directory,
+                                     snapshot::VmLock lock, const VmTask& task,
+                                     const ReadyCall& ready);
 
 }  // namespace stasis::cli

@@ -22,6 +22,7 @@ namespace {
 
 using base::ErrorKind;
 using vmm::Ending;
+using Purpose = vmm::GroundAhead::Purpose;
 
 vmm::ClockPolicy clock_of(ClockPolicy policy) {
   return policy == ClockPolicy::kFreeze ? vmm::ClockPolicy::kFreeze : vmm::ClockPolicy::kCatchUp;
@@ -68,15 +69,20 @@ void remove_tops(const std::vector<DiskChain>& chains) {
 }  // namespace
 
 base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory directory,
+                                                                   VmLock lock, Io io) {
+  Beforehand beforehand{TRY(directory.config()), {}};
+  return open(std::move(directory), std::move(lock), io, std::move(beforehand));
+}
+
+base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory directory,
                                                                    VmLock lock, Io io,
-                                                                   vmm::GroundAhead ahead) {
-  VmConfig config = TRY(directory.config());
+                                                                   Beforehand beforehand) {
   SnapshotStore store = TRY(SnapshotStore::open(directory.snapshots_path()));
   base::Fd changed = TRY(base::make_eventfd());
   std::unique_ptr<VirtualMachine> machine(new VirtualMachine(std::move(directory), std::move(lock),
-                                                             io, std::move(config),
+                                                             io, std::move(beforehand.config),
                                                              std::move(store), std::move(changed)));
-  machine->ahead_.with([&](vmm::GroundAhead& kept) { kept = std::move(ahead); });
+  machine->ahead_.with([&](vmm::GroundAhead& kept) { kept = std::move(beforehand.ahead); });
   TRY(machine->begin());
   return machine;
 }
@@ -173,17 +179,20 @@ base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& 
 // --- starting and stopping -----------------------------------------------------------------------
 
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot() const {
-  return vmm::Machine::create(TRY(present_config()), {io_.console}, take_ahead());
+  return vmm::Machine::create(TRY(present_config()), {io_.console}, take_ahead(Purpose::kBoot));
 }
 
-vmm::GroundAhead VirtualMachine::take_ahead() const {
-  return ahead_.with([](vmm::GroundAhead& kept) { return std::exchange(kept, {}); });
+/// The one that was begun for the first start, whatever for, else a new one.
+vmm::GroundAhead VirtualMachine::take_ahead(Purpose purpose) const {
+  auto ahead =
+      ahead_.with([](vmm::GroundAhead& kept) { return std::exchange(kept, vmm::GroundAhead()); });
+  return ahead.has_begun() ? std::move(ahead) : vmm::GroundAhead(purpose);
 }
 
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
-  vmm::GroundAhead ahead = take_ahead();
+  vmm::GroundAhead ahead = take_ahead(Purpose::kRestore);
   TRY(ahead.give_memory(config_.machine.memory_bytes));
   // Meanwhile the memory gets its contents; whoever returns early waits for the ground.
   ImageRamSource source(TRY(RamImage::open(snapshot.folder, snapshot.manifest)));
@@ -279,7 +288,8 @@ base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::make_from(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
   if (snapshot.manifest.info.has_memory) return restore(snapshot, chains, options);
-  return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console}, take_ahead());
+  return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console},
+                              take_ahead(Purpose::kBoot));
 }
 
 /// kCorrupt: it belongs to another machine.

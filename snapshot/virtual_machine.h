@@ -27,10 +27,17 @@ class VirtualMachine final : public VmControl {
   };
 
   /// The machine of `directory`, switched off (or saved). Removes half-written snapshots. Errors
-  /// name the file that cannot be used. `ahead`: for who starts it at once, a VM that is being made
-  /// meanwhile.
+  /// name the file that cannot be used.
   static base::Result<std::unique_ptr<VirtualMachine>> open(VmDirectory directory, VmLock lock,
-                                                            Io io, vmm::GroundAhead ahead = {});
+                                                            Io io);
+
+  /// What a caller who starts the machine at once has already.
+  struct Beforehand {
+    VmConfig config;         ///< the directory's
+    vmm::GroundAhead ahead;  ///< a VM that is being made meanwhile
+  };
+  static base::Result<std::unique_ptr<VirtualMachine>> open(VmDirectory directory, VmLock lock,
+                                                            Io io, Beforehand beforehand);
 
   /// Switches the machine off, like a power cut for the guest.
   ~VirtualMachine() override;
@@ -83,7 +90,7 @@ class VirtualMachine final : public VmControl {
         changed_(std::move(changed)) {}
 
   base::Status begin();
-  vmm::GroundAhead take_ahead() const;
+  vmm::GroundAhead take_ahead(vmm::GroundAhead::Purpose purpose) const;
   Present present() const { return book_->now(); }
   Present present_from(const std::string& snapshot, const std::vector<DiskChain>& chains) const;
   base::Result<std::vector<SnapshotInfo>> infos() const;

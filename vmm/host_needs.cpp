@@ -118,9 +118,7 @@ HostNeeds host_needs(const MachineState& state) {
   return needs;
 }
 
-base::Status check_host(const KvmSystem& system, const std::vector<kvm_cpuid_entry2>& supported,
-                        const HostNeeds& needs) {
-  TRY(check_cpuid(needs.cpuid, to_state(supported)));
+base::Status check_kvm(const KvmSystem& system, const HostNeeds& needs) {
   for (const std::string& name : needs.capabilities) TRY(check_capability(system, name));
   TRY(check_msrs(system, needs.msrs));
   return check_xsave(system, needs.xsave_bytes);
@@ -128,7 +126,8 @@ base::Status check_host(const KvmSystem& system, const std::vector<kvm_cpuid_ent
 
 base::Status check_host(const HostNeeds& needs) {
   const KvmSystem system = TRY(KvmSystem::open());
-  TRY(check_host(system, TRY(system.supported_cpuid()), needs));
+  TRY(check_cpuid(needs.cpuid, to_state(TRY(system.supported_cpuid()))));
+  TRY(check_kvm(system, needs));
   return check_tsc(system, needs.tsc_khz);
 }
 

@@ -37,9 +37,8 @@ HostNeeds host_needs(const MachineState& state);
 /// Fails closed: a capability this build does not know is one that is missing.
 base::Status check_host(const HostNeeds& needs);
 
-/// The same less the time stamp counter, for which a VM has to be made.
-/// `supported`: what it gives for KVM_GET_SUPPORTED_CPUID.
-base::Status check_host(const KvmSystem& system, const std::vector<kvm_cpuid_entry2>& supported,
-                        const HostNeeds& needs);
+/// The same less the time stamp counter, for which a VM has to be made, and less the CPUID, which
+/// is dear to ask for: see `check_cpuid`.
+base::Status check_kvm(const KvmSystem& system, const HostNeeds& needs);
 
 }  // namespace stasis::vmm

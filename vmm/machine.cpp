@@ -28,7 +28,9 @@ base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& con
                                                         RamSource& source, const Restore& restore) {
   GuestRam ram = TRY(GuestRam::allocate(config.memory_bytes));
   TRY(source.fill(ram.regions()));
-  return Machine::restore(config, io, TRY(GroundAhead::begin_on(std::move(ram)).get()), restore);
+  return Machine::restore(
+      config, io, TRY(GroundAhead::begin_on(std::move(ram), GroundAhead::Purpose::kRestore).get()),
+      restore);
 }
 
 base::Result<std::unique_ptr<Machine>> Machine::restore(const MachineConfig& config, Io io,

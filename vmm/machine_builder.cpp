@@ -100,7 +100,9 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
                                                           Machine::Io io, GroundAhead ahead) {
   TRY(check_config(config));
   TRY(ahead.give_memory(config.memory_bytes));
-  auto parts = TRY(parts_on(config, TRY(std::move(ahead).get())));
+  MachineGround ground = TRY(std::move(ahead).get());
+  TRY(ground.need_supported_cpuid());
+  auto parts = TRY(parts_on(config, std::move(ground)));
   TRY(load_guest(*parts));
   TRY(add_vcpus(*parts));
   TRY(add_platform(*parts, io, TRY(PlatformDevices::power_on_state())));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "vmm/kvm/host_instance.h"
 
 namespace stasis::vmm {
 
@@ -15,13 +16,21 @@ struct GroundAhead::Thread {
   std::vector<base::MemoryRegion> regions;            // of `ram`, also once it is the ground's
   std::future<base::Result<MachineGround>> ground{};  // last: goes first, and waits for the thread
 
-  base::Result<MachineGround> lay(std::future<bool> given);
+  base::Result<MachineGround> lay(std::future<bool> given, Purpose purpose);
 };
 
-base::Result<MachineGround> GroundAhead::Thread::lay(std::future<bool> given) {
+base::Status MachineGround::need_supported_cpuid() {
+  if (supported_cpuid.empty()) supported_cpuid = TRY(kvm.supported_cpuid());
+  return {};
+}
+
+base::Result<MachineGround> GroundAhead::Thread::lay(std::future<bool> given, Purpose purpose) {
+  using Leaves = std::vector<kvm_cpuid_entry2>;
   KvmSystem kvm = TRY(KvmSystem::open());
-  // KVM asks the CPU for each leaf, which is an exit on a host that is a guest itself.
-  auto asked = std::async(std::launch::async, [&kvm] { return kvm.supported_cpuid(); });
+  std::future<base::Result<Leaves>> asked;
+  if (purpose == Purpose::kBoot) {
+    asked = std::async(std::launch::async, [&kvm] { return kvm.supported_cpuid(); });
+  }
   KvmVm vm = TRY(KvmVm::create(kvm));
   if (!given.get()) return base::fail(base::ErrorKind::kCancelled, "nothing was laid on it");
   std::uint32_t slot = 0;
@@ -30,16 +39,17 @@ base::Result<MachineGround> GroundAhead::Thread::lay(std::future<bool> given) {
   }
   TRY(vm.create_interrupt_controllers());
   base::Fd first_vcpu = TRY(vm.create_vcpu(0));
-  auto supported = TRY(asked.get());  // before `kvm` moves
-  return MachineGround{std::move(kvm), std::move(supported), std::move(vm), std::move(*ram),
-                       std::move(first_vcpu)};
+  Leaves supported;
+  if (asked.valid()) supported = TRY(asked.get());  // before `kvm` moves
+  return MachineGround{std::move(kvm), {},              std::move(supported),
+                       std::move(vm),  std::move(*ram), std::move(first_vcpu)};
 }
 
-GroundAhead::GroundAhead(std::unique_ptr<Thread> thread) : thread_(std::move(thread)) {}
-GroundAhead::GroundAhead() = default;
+GroundAhead::GroundAhead(Purpose purpose) : purpose_(purpose) {}
 GroundAhead::GroundAhead(GroundAhead&&) noexcept = default;
 
 GroundAhead& GroundAhead::operator=(GroundAhead&& other) noexcept {
+  std::swap(purpose_, other.purpose_);
   std::swap(thread_, other.thread_);
   return *this;
 }
@@ -48,15 +58,16 @@ GroundAhead::~GroundAhead() {
   if (thread_ && thread_->regions.empty()) thread_->is_given.set_value(false);
 }
 
-GroundAhead GroundAhead::begin() {
-  auto thread = std::make_unique<Thread>();
-  thread->ground =
-      std::async(std::launch::async, &Thread::lay, thread.get(), thread->is_given.get_future());
-  return GroundAhead(std::move(thread));
+GroundAhead GroundAhead::begin(Purpose purpose) {
+  GroundAhead ahead(purpose);
+  ahead.thread_ = std::make_unique<Thread>();
+  ahead.thread_->ground = std::async(std::launch::async, &Thread::lay, ahead.thread_.get(),
+                                     ahead.thread_->is_given.get_future(), purpose);
+  return ahead;
 }
 
-GroundAhead GroundAhead::begin_on(GuestRam ram) {
-  GroundAhead ahead = begin();
+GroundAhead GroundAhead::begin_on(GuestRam ram, Purpose purpose) {
+  GroundAhead ahead = begin(purpose);
   ahead.give(std::move(ram));
   return ahead;
 }
@@ -66,7 +77,7 @@ base::Status GroundAhead::give_memory(std::uint64_t size_bytes) {
   for (const auto& region : regions()) present += region.bytes.size();
   if (present == size_bytes) return {};
   GuestRam ram = TRY(GuestRam::allocate(size_bytes));
-  if (!thread_ || present != 0) *this = begin();
+  if (!thread_ || present != 0) *this = begin(purpose_);
   give(std::move(ram));
   return {};
 }
@@ -84,8 +95,10 @@ const std::vector<base::MemoryRegion>& GroundAhead::regions() const {
 
 base::Result<MachineGround> GroundAhead::get() && {
   STASIS_CHECK(!regions().empty());
+  std::string host = host_instance();  // while the thread is at work still
   auto ground = thread_->ground.get();
   thread_.reset();
+  if (ground) ground->host = std::move(host);
   return ground;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -14,21 +15,33 @@ namespace stasis::vmm {
 /// It needs neither a kernel nor a saved state, so it can be laid while those are read.
 struct MachineGround {
   KvmSystem kvm;
-  std::vector<kvm_cpuid_entry2> supported_cpuid;  ///< KVM_GET_SUPPORTED_CPUID
+  std::string host;                               ///< host_instance()
+  std::vector<kvm_cpuid_entry2> supported_cpuid;  ///< empty until it is needed
   KvmVm vm;
   GuestRam ram;         ///< known to KVM
   base::Fd first_vcpu;  ///< for KvmVcpu::adopt
+
+  /// From here on `supported_cpuid` is KVM_GET_SUPPORTED_CPUID.
+  base::Status need_supported_cpuid();
 };
 
 /// Ground that is laid on a thread of its own, begun before there is any memory to give it.
 /// Threads: one at a time. When it goes, it waits for the thread and frees what is there.
 class GroundAhead {
  public:
+  /// KVM asks the CPU for each leaf of the supported CPUID, which is an exit on a host that is a
+  /// guest itself, half a millisecond in all. Who boots needs it, and gets it at the same time as
+  /// the rest; who restores what was saved on this very host does not.
+  enum class Purpose { kBoot, kRestore };
+
   /// Not begun: then it begins when there is memory.
-  GroundAhead();
-  static GroundAhead begin();
+  GroundAhead() : GroundAhead(Purpose::kBoot) {}
+  explicit GroundAhead(Purpose purpose);
+  static GroundAhead begin(Purpose purpose);
   /// On memory that is there already.
-  static GroundAhead begin_on(GuestRam ram);
+  static GroundAhead begin_on(GuestRam ram, Purpose purpose);
+
+  bool has_begun() const { return thread_ != nullptr; }
 
   GroundAhead(GroundAhead&&) noexcept;
   GroundAhead& operator=(GroundAhead&&) noexcept;
@@ -47,8 +60,8 @@ class GroundAhead {
 
  private:
   struct Thread;
-  explicit GroundAhead(std::unique_ptr<Thread> thread);
   void give(GuestRam ram);
+  Purpose purpose_;
   std::unique_ptr<Thread> thread_;
 };
 

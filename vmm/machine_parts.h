@@ -23,6 +23,7 @@ namespace stasis::vmm {
 struct MachineParts {
   MachineParts(MachineConfig machine_config, MachineGround ground, base::Fd ended)
       : config(std::move(machine_config)),
+        host(std::move(ground.host)),
         kvm(std::move(ground.kvm)),
         supported_cpuid(std::move(ground.supported_cpuid)),
         vm(std::move(ground.vm)),
@@ -34,6 +35,7 @@ struct MachineParts {
         doorbells(vm) {}
 
   const MachineConfig config;
+  const std::string host;
   const KvmSystem kvm;
   const std::vector<kvm_cpuid_entry2> supported_cpuid;
   KvmVm vm;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "vmm/host_needs.h"
+#include "vmm/kvm/cpuid_check.h"
 #include "vmm/machine_builder.h"
 #include "vmm/machine_layout.h"
 
@@ -116,6 +117,16 @@ base::Status restore_time(MachineParts& parts, const MachineState& state, ClockP
   return {};
 }
 
+/// A CPUID that the guest had under the KVM that is loaded still need not be looked for there.
+base::Status check_ground(MachineGround& ground, const MachineState& state) {
+  const HostNeeds needs = host_needs(state);
+  if (state.host.empty() || state.host != ground.host) {
+    TRY(ground.need_supported_cpuid());
+    TRY(check_cpuid(needs.cpuid, to_state(ground.supported_cpuid)));
+  }
+  return check_kvm(ground.kvm, needs);
+}
+
 }  // namespace
 
 base::Status check_can_be_saved(const MachineParts& parts) {
@@ -128,6 +139,7 @@ base::Status check_can_be_saved(const MachineParts& parts) {
 
 base::Result<MachineState> save_parts(const MachineParts& parts) {
   MachineState state;
+  state.host = parts.host;
   state.layout = layout::kVersion;
   state.memory_bytes = parts.config.memory_bytes;
   state.vm = TRY(save_vm(parts.vm));
@@ -162,7 +174,7 @@ base::Result<std::unique_ptr<MachineParts>> restore_machine(const MachineConfig&
                                                             Machine::Io io, MachineGround ground,
                                                             const Restore& restore) {
   TRY(check_fits(config, restore.state));
-  TRY(check_host(ground.kvm, ground.supported_cpuid, host_needs(restore.state)));
+  TRY(check_ground(ground, restore.state));
   PlatformState platform = restore.state.platform;
   if (restore.clock == ClockPolicy::kFreeze) {
     platform.rtc = devices::CmosRtc::set_back(

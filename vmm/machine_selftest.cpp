@@ -31,10 +31,10 @@ MachineState without_time(MachineState state) {
 
 base::Result<MachineState> restore_and_save(const MachineParts& parts, const MachineState& state) {
   NoConsole console;
-  const auto second =
-      TRY(rebuild_machine(parts.config, {console},
-                          {TRY(GroundAhead::begin_on(GuestRam::alias(parts.ram)).get()), state,
-                           state.platform, PciDevices::HostSide::kAbsent}));
+  const auto second = TRY(rebuild_machine(
+      parts.config, {console},
+      {TRY(GroundAhead::begin_on(GuestRam::alias(parts.ram), GroundAhead::Purpose::kRestore).get()),
+       state, state.platform, PciDevices::HostSide::kAbsent}));
   TRY(restore_kvm_state(*second, state, ClockPolicy::kCatchUp));
   return save_parts(*second);
 }

@@ -15,17 +15,18 @@ using base::ErrorKind;
 /// What the other sections are about. Its own section: "machine".
 struct HeaderState {
   static constexpr std::string_view kName = "machine";
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;  // 2: with the host
   std::uint32_t layout = 0;
   std::uint64_t memory_bytes = 0;
   std::uint32_t cpus = 0;
   std::vector<std::string> functions;  // kinds, by device number less one
+  std::string host;
   bool operator==(const HeaderState&) const = default;
 
   template <typename Self, typename Fields>
   static void describe(Self& self, Fields& fields) {
-    auto& [l, m, c, f] = self;
-    fields("layout", l)("memory_bytes", m)("cpus", c)("functions", f);
+    auto& [l, m, c, f, h] = self;
+    fields("layout", l)("memory_bytes", m)("cpus", c)("functions", f)("host", h);
   }
   base::Status validate() const;
 };
@@ -128,8 +129,11 @@ base::Status take_pci(SectionReader& sections, const HeaderState& header, PciSta
 }
 
 HeaderState header_of(const MachineState& state) {
-  HeaderState header{
-      state.layout, state.memory_bytes, static_cast<std::uint32_t>(state.vcpus.size()), {}};
+  HeaderState header{state.layout,
+                     state.memory_bytes,
+                     static_cast<std::uint32_t>(state.vcpus.size()),
+                     {},
+                     state.host};
   for (const auto& function : state.pci.functions) {
     header.functions.emplace_back(kind_of(function.device));
   }
@@ -175,6 +179,7 @@ base::Result<MachineState> decode_machine_state(std::span<const StateSection> se
   MachineState state;
   state.layout = header.layout;
   state.memory_bytes = header.memory_bytes;
+  state.host = std::move(header.host);
   TRY(reader.take(state.vm));
   state.vcpus.resize(header.cpus);
   for (std::size_t i = 0; i < state.vcpus.size(); ++i) {

@@ -44,6 +44,7 @@ struct PciState {
 struct MachineState {
   std::uint32_t layout = 0;  ///< layout::kVersion of the machine
   std::uint64_t memory_bytes = 0;
+  std::string host;  ///< host_instance() of the one it was saved on
   VmState vm;
   std::vector<VcpuState> vcpus;
   PlatformState platform;

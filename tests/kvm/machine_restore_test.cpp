@@ -14,6 +14,7 @@
 #include "tests/kvm/test_machine.h"
 #include "tests/kvm/tiny_vm.h"
 #include "vmm/host_needs.h"
+#include "vmm/kvm/host_instance.h"
 #include "vmm/machine_layout.h"
 
 namespace stasis::vmm {
@@ -269,6 +270,7 @@ TEST_CASE("what this host lacks is named, and nothing is left behind") {
   Saved saved = counting(before);
   std::string item;
   SECTION("a CPU feature") {
+    saved.state.host = GENERATE("", "another");
     for (CpuidEntry& entry : saved.state.vcpus[0].cpuid) {
       if (entry.function == 1) entry.ecx |= 1U << 16;  // reserved: no CPU has it
     }
@@ -306,6 +308,15 @@ TEST_CASE("this host can do what a machine of its own needs") {
   CHECK(checked);
   needs.capabilities.push_back("KVM_CAP_TIME_TRAVEL");
   CHECK(check_host(needs).error().message().find("KVM_CAP_TIME_TRAVEL: not known") == 0);
+}
+
+TEST_CASE("a state names the host, this boot of it and its KVM") {
+  Transcript before;
+  const Saved saved = counting(before);
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  CHECK(saved.state.host == host_instance());
+  CHECK((saved.state.host.empty() || saved.state.host.find(boot + " kvm ") == 0));
 }
 
 TEST_CASE("a state from the middle of a reboot is refused") {

@@ -85,8 +85,8 @@ TEST_CASE("a section cut short, of another kind or of a newer build is refused b
     swapped[i].cbor = whole[(i + 3) % whole.size()].cbor;
     CHECK(is_named(refusal(swapped)));
     Sections newer = whole;
-    REQUIRE(newer[i].cbor.back() == 1);  // the last member of the map is the version
-    newer[i].cbor.back() = 2;
+    REQUIRE(newer[i].cbor.back() < 0x17);  // the last member of the map is the version
+    ++newer[i].cbor.back();
     CHECK(is_named(refusal(newer)));
     CHECK(refusal(newer).kind() == base::ErrorKind::kUnsupported);
   }
