@@ -13,6 +13,7 @@
 #include <csignal>
 #include <new>
 
+#include "base/thread_placement.h"
 #include "snapshot/quiet_fork.h"
 #include "snapshot/ram_scan.h"
 
@@ -42,6 +43,13 @@ void volunteer_for_oom_killer() {
   [[maybe_unused]] const auto written = ::write(file.get(), "1000", 4);
 }
 
+/// Of a pipe, which comes with the death of the writer, too.
+void wait_for_end(const base::Fd& pipe) {
+  char nothing = 0;
+  while (::read(pipe.get(), &nothing, 1) < 0 && errno == EINTR) {
+  }
+}
+
 bool has_shared(const std::vector<base::MemoryRegion>& regions) {
   for (const auto& region : regions) {
     if (kinds_of(region.bytes).has_shared) return true;
@@ -67,9 +75,13 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
   target.forks_workers = true;
   target.starts_writeback = true;
   const pid_t parent = ::getpid();
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return base::fail(base::errno_error("pipe"));
+  const base::Fd go(ends[0]);
+  go_ = base::Fd(ends[1]);
   int pidfd = -1;
   const pid_t child = quiet_fork(&pidfd);
-  if (child == 0) run_child(regions, target, parent);
+  if (child == 0) run_child(regions, target, parent, go);
   if (child < 0 && (errno == ENOMEM || errno == EAGAIN)) {
     return base::fail(ErrorKind::kOutOfResources,
                       "engine fork: the host has no memory or no process left for the copy; use "
@@ -83,7 +95,9 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
 
 // Only system calls from here on: locks of threads that do not exist in the child may be held.
 void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, const RamTarget& target,
-                            pid_t parent) const {
+                            pid_t parent, const base::Fd& go) const {
+  ::close(go_.get());
+  wait_for_end(go);
   close_all_but(std::array{target.data_file, target.index_file});
   ::setpriority(PRIO_PROCESS, 0, std::max(::getpriority(PRIO_PROCESS, 0), kNice));
   volunteer_for_oom_killer();
@@ -97,7 +111,13 @@ void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, cons
   ::_exit(is_done ? 0 : 1);
 }
 
+/// The child began where there was room, which is where the guest has just stood still.
+void ForkCapture::guest_runs() {
+  if (go_.is_open()) base::wake_here(child_, [this] { go_.reset(); });
+}
+
 base::Result<RamCaptureResult> ForkCapture::finish(WorkObserver& observer) {
+  guest_runs();
   pollfd ended{pidfd_.get(), POLLIN, 0};
   while (::poll(&ended, 1, kPollMs) == 0) {
     observer.progressed(board().done_bytes, board().total_bytes);

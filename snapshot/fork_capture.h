@@ -20,6 +20,7 @@ class ForkCapture final : public RamCapture {
   std::string_view engine() const override { return "fork"; }
   base::Status capture(const std::vector<base::MemoryRegion>& regions,
                        WorkObserver& observer) override;
+  void guest_runs() override;
   base::Result<RamCaptureResult> finish(WorkObserver& observer) override;
 
  private:
@@ -28,7 +29,7 @@ class ForkCapture final : public RamCapture {
 
   RamWriteBoard& board() const { return *reinterpret_cast<RamWriteBoard*>(memory_.data()); }
   [[noreturn]] void run_child(const std::vector<base::MemoryRegion>& regions,
-                              const RamTarget& target, pid_t parent) const;
+                              const RamTarget& target, pid_t parent, const base::Fd& go) const;
   base::Error death_of_child(int status) const;
   void kill_child();
 
@@ -36,6 +37,7 @@ class ForkCapture final : public RamCapture {
   base::Mapping memory_;  // of the board, shared with the child
   pid_t child_ = 0;       // 0: none, or reaped
   base::Fd pidfd_;
+  base::Fd go_;  // of a pipe: the child begins when it is closed
 };
 
 }  // namespace stasis::snapshot

@@ -33,7 +33,7 @@ struct RamCaptureResult {
 
 /// One capture of RAM: prepared before the pause, taken in it, finished after it.
 ///
-///     prepare (anytime) -> capture (guest at rest) -> finish (guest runs)
+///     prepare (anytime) -> capture (guest at rest) -> guest_runs -> finish
 ///
 /// Dropped before `finish` has returned, it stops whatever still works and waits for its end; the
 /// files stay half written. Threads: one at a time.
@@ -51,6 +51,10 @@ class RamCapture {
   /// kUnsupported (fork: memory that is shared).
   virtual base::Status capture(const std::vector<base::MemoryRegion>& regions,
                                WorkObserver& observer) = 0;
+
+  /// The guest runs again: what works for the capture may take a CPU now. Until this or `finish` it
+  /// leaves all to the guest, whose vCPUs would wait behind it for the scheduler's next tick.
+  virtual void guest_runs() {}
 
   /// Waits until the image is durable; tells and asks `observer` about ten times a second. To be
   /// called once, after `capture` succeeded. Errors: as of `capture`.

@@ -137,6 +137,10 @@ base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Mach
     }
   }
   const auto pause = duration_cast<microseconds>(Clock::now() - asked);
+  if (capture_) {
+    machine.work_beside_caller();
+    capture_->guest_runs();
+  }
   manifest_.info.capture.pause_us = static_cast<std::uint64_t>(pause.count());
   return {};
 }

@@ -56,6 +56,11 @@ void Machine::start() {
   started_ = true;
   parts_->pci->start();
   for (const auto& thread : parts_->threads) thread->resume();
+  work_beside_caller();
+}
+
+void Machine::work_beside_caller() {
+  for (const auto& thread : parts_->threads) thread->work_beside_caller();
 }
 
 base::Result<PausedMachine> Machine::start_paused(std::chrono::milliseconds limit) {

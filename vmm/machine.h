@@ -86,6 +86,10 @@ class Machine {
   /// Lets the guest run. Once.
   void start();
 
+  /// For a caller who has let the guest run, and has long work to do himself: vCPUs that the
+  /// scheduler has woken on his CPU leave it (base/thread_placement.h).
+  void work_beside_caller();
+
   /// The same, at rest from the beginning: no instruction of the guest's runs before the returned
   /// value goes. Errors as `pause`.
   base::Result<PausedMachine> start_paused(

@@ -2,37 +2,71 @@
 
 #include <future>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
+#include "base/thread_placement.h"
 #include "vmm/kvm/host_instance.h"
 
 namespace stasis::vmm {
+namespace {
+
+using Leaves = std::vector<kvm_cpuid_entry2>;
+
+/// For the supported CPUID, put on a thread of its own.
+class Question {
+ public:
+  explicit Question(const KvmSystem& kvm)
+      : thread_([this, &kvm] { answer_ = kvm.supported_cpuid(); }) {
+    base::work_elsewhere(thread_);
+  }
+  Question(const Question&) = delete;
+  Question& operator=(const Question&) = delete;
+  ~Question() {
+    if (thread_.joinable()) thread_.join();
+  }
+  base::Result<Leaves> answer() {
+    thread_.join();
+    return std::move(answer_);
+  }
+
+ private:
+  base::Result<Leaves> answer_;
+  std::thread thread_;
+};
+
+}  // namespace
 
 /// The memory stays here until all has gone well: whoever fills it must not find it unmapped.
 struct GroundAhead::Thread {
   std::promise<bool> is_given;
   std::optional<GuestRam> ram;
-  std::vector<base::MemoryRegion> regions;            // of `ram`, also once it is the ground's
-  std::future<base::Result<MachineGround>> ground{};  // last: goes first, and waits for the thread
+  std::vector<base::MemoryRegion> regions;  // of `ram`, also once it is the ground's
+  std::promise<base::Result<MachineGround>> ground;
+  std::thread thread;
 
-  base::Result<MachineGround> lay(std::future<bool> given, Purpose purpose);
+  ~Thread();
+  base::Result<MachineGround> lay(Purpose purpose);
 };
+
+GroundAhead::Thread::~Thread() {
+  if (regions.empty()) is_given.set_value(false);
+  thread.join();
+}
 
 base::Status MachineGround::need_supported_cpuid() {
   if (supported_cpuid.empty()) supported_cpuid = TRY(kvm.supported_cpuid());
   return {};
 }
 
-base::Result<MachineGround> GroundAhead::Thread::lay(std::future<bool> given, Purpose purpose) {
-  using Leaves = std::vector<kvm_cpuid_entry2>;
+base::Result<MachineGround> GroundAhead::Thread::lay(Purpose purpose) {
   KvmSystem kvm = TRY(KvmSystem::open());
-  std::future<base::Result<Leaves>> asked;
-  if (purpose == Purpose::kBoot) {
-    asked = std::async(std::launch::async, [&kvm] { return kvm.supported_cpuid(); });
-  }
+  std::optional<Question> question;
+  if (purpose == Purpose::kBoot) question.emplace(kvm);
   KvmVm vm = TRY(KvmVm::create(kvm));
-  if (!given.get()) return base::fail(base::ErrorKind::kCancelled, "nothing was laid on it");
+  if (!is_given.get_future().get())
+    return base::fail(base::ErrorKind::kCancelled, "nothing was laid on it");
   std::uint32_t slot = 0;
   for (const auto& region : regions) {
     TRY(vm.set_memory_slot(slot++, region.start, region.bytes));
@@ -40,9 +74,10 @@ base::Result<MachineGround> GroundAhead::Thread::lay(std::future<bool> given, Pu
   TRY(vm.create_interrupt_controllers());
   base::Fd first_vcpu = TRY(vm.create_vcpu(0));
   Leaves supported;
-  if (asked.valid()) supported = TRY(asked.get());  // before `kvm` moves
-  return MachineGround{std::move(kvm), {},              std::move(supported),
-                       std::move(vm),  std::move(*ram), std::move(first_vcpu)};
+  if (question) supported = TRY(question->answer());  // before `kvm` moves
+  return MachineGround{std::move(kvm),       {},
+                       std::move(supported), std::move(vm),
+                       std::move(*ram),      std::move(first_vcpu)};
 }
 
 GroundAhead::GroundAhead(Purpose purpose) : purpose_(purpose) {}
@@ -54,15 +89,14 @@ GroundAhead& GroundAhead::operator=(GroundAhead&& other) noexcept {
   return *this;
 }
 
-GroundAhead::~GroundAhead() {
-  if (thread_ && thread_->regions.empty()) thread_->is_given.set_value(false);
-}
+GroundAhead::~GroundAhead() = default;
 
 GroundAhead GroundAhead::begin(Purpose purpose) {
   GroundAhead ahead(purpose);
   ahead.thread_ = std::make_unique<Thread>();
-  ahead.thread_->ground = std::async(std::launch::async, &Thread::lay, ahead.thread_.get(),
-                                     ahead.thread_->is_given.get_future(), purpose);
+  Thread& work = *ahead.thread_;
+  work.thread = std::thread([&work, purpose] { work.ground.set_value(work.lay(purpose)); });
+  base::work_elsewhere(work.thread);
   return ahead;
 }
 
@@ -96,7 +130,7 @@ const std::vector<base::MemoryRegion>& GroundAhead::regions() const {
 base::Result<MachineGround> GroundAhead::get() && {
   STASIS_CHECK(!regions().empty());
   std::string host = host_instance();  // while the thread is at work still
-  auto ground = thread_->ground.get();
+  auto ground = thread_->ground.get_future().get();
   thread_.reset();
   if (ground) ground->host = std::move(host);
   return ground;

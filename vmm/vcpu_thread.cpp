@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/thread_placement.h"
 #include "vmm/vcpu_exit_text.h"
 
 namespace stasis::vmm {
@@ -67,6 +68,10 @@ void VcpuThread::ask(Wish wish) {
 
 void VcpuThread::resume() {
   ask(Wish::kRun);
+}
+
+void VcpuThread::work_beside_caller() {
+  base::work_elsewhere(thread_);
 }
 
 void VcpuThread::request_pause() {

@@ -59,6 +59,9 @@ class VcpuThread {
   /// Lets a parked vCPU run.
   void resume();
 
+  /// Leaves the caller's CPU, if it is there: base::work_elsewhere.
+  void work_beside_caller();
+
   /// Asks for a pause; returns at once, so that many vCPUs can be asked before any is awaited.
   void request_pause();
 

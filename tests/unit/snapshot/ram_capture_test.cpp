@@ -89,6 +89,7 @@ struct Capture {
     REQUIRE(prepared);
     capture = std::move(*prepared);
     REQUIRE(capture->capture(ram.regions(), observer));
+    capture->guest_runs();
   }
 };
 
@@ -167,7 +168,7 @@ TEST_CASE_METHOD(Capture, "fork: the child ends with its parent") {
   if (machine == 0) {
     CountingObserver none;
     auto prepared = prepare_ram_capture(scratch.open(), ram.size(), {Engine::kFork, level}, ops);
-    if (prepared) static_cast<void>((*prepared)->capture(ram.regions(), none));
+    if (prepared && (*prepared)->capture(ram.regions(), none)) (*prepared)->guest_runs();
     ops.wait_for_writer();
     ::kill(::getpid(), SIGKILL);
   }
@@ -177,6 +178,31 @@ TEST_CASE_METHOD(Capture, "fork: the child ends with its parent") {
   for (int i = 0; i < 500 && is_alive(child); ++i) ::usleep(10'000);
   CHECK_FALSE(is_alive(child));
   CHECK(std::filesystem::file_size(scratch.path("ram.index")) == 0);
+}
+
+TEST_CASE_METHOD(Capture, "fork: a child that has not begun ends with its parent") {
+  ram.fill();
+  const pid_t machine = ::fork();
+  REQUIRE(machine >= 0);
+  if (machine == 0) {
+    CountingObserver none;
+    auto prepared = prepare_ram_capture(scratch.open(), ram.size(), {Engine::kFork, std::nullopt});
+    if (prepared) static_cast<void>((*prepared)->capture(ram.regions(), none));
+    ::pause();
+  }
+  const std::string id = std::to_string(machine);
+  const std::string children = "/proc/" + id + "/task/" + id + "/children";
+  pid_t child = 0;
+  for (int i = 0; i < 500 && child == 0; ++i) {
+    ::usleep(10'000);
+    std::ifstream(children) >> child;
+  }
+  REQUIRE(child > 0);
+  CHECK(std::filesystem::file_size(scratch.path("ram.index")) == 0);  // it waits
+  ::kill(machine, SIGKILL);
+  REQUIRE(::waitpid(machine, nullptr, 0) == machine);
+  for (int i = 0; i < 500 && is_alive(child); ++i) ::usleep(10'000);
+  CHECK_FALSE(is_alive(child));
 }
 
 TEST_CASE_METHOD(Capture, "fork: nobody who waits for any child finds ours, nor hears of its end") {
