@@ -9,28 +9,26 @@ namespace stasis::base {
 
 namespace {
 
-/// The CPUs that a process or thread may use (0: the caller), if it can be told. Not where there
-/// are more than the set has bits: such a kernel knows its caches.
+/// The CPUs that a process or thread may use, if it can be told. Not where there are more than the
+/// set has bits: such a kernel knows its caches.
 std::optional<cpu_set_t> cpus_of(pid_t id) {
   cpu_set_t cpus;
   if (::sched_getaffinity(id, sizeof cpus, &cpus) != 0) return std::nullopt;
   return cpus;
 }
 
-std::optional<cpu_set_t> this_cpu() {
-  const int number = ::sched_getcpu();
-  if (number < 0) return std::nullopt;
-  cpu_set_t cpu;
-  CPU_ZERO(&cpu);
-  CPU_SET(static_cast<unsigned>(number), &cpu);
-  return cpu;
+std::optional<cpu_set_t> cpus_of(std::thread& thread) {
+  cpu_set_t cpus;
+  if (::pthread_getaffinity_np(thread.native_handle(), sizeof cpus, &cpus) != 0)
+    return std::nullopt;
+  return cpus;
 }
 
 }  // namespace
 
 void work_elsewhere(std::thread& thread) {
   const int here = ::sched_getcpu();
-  const auto all = cpus_of(0);
+  const auto all = cpus_of(thread);  // its own: somebody may have bound it
   if (here < 0 || !all) return;
   cpu_set_t others = *all;
   CPU_CLR(static_cast<unsigned>(here), &others);
@@ -41,10 +39,13 @@ void work_elsewhere(std::thread& thread) {
 }
 
 void wake_here(pid_t id, const std::function<void()>& wake) {
+  const int here = ::sched_getcpu();
   const auto all = cpus_of(id);
-  const auto here = this_cpu();
-  if (!all || !here) return wake();
-  ::sched_setaffinity(id, sizeof *here, &*here);
+  if (here < 0 || !all || !CPU_ISSET(static_cast<unsigned>(here), &*all)) return wake();
+  cpu_set_t only_here;
+  CPU_ZERO(&only_here);
+  CPU_SET(static_cast<unsigned>(here), &only_here);
+  ::sched_setaffinity(id, sizeof only_here, &only_here);
   wake();
   ::sched_setaffinity(id, sizeof *all, &*all);
 }

@@ -7,11 +7,11 @@
 
 namespace stasis::base {
 
-/// Takes `thread`, which the caller has just made and which is to work beside it, off the caller's
-/// CPU, if the scheduler has left it there. Where a kernel does not know which CPUs share caches,
-/// on virtual ones often, it leaves new threads where they were made, to wait until their maker
-/// sleeps or the next tick, with idle CPUs beside them. Does nothing when there is no other CPU
-/// that the caller may use, and binds nobody to any.
+/// Takes `thread`, which the caller has just made or woken and which is to work beside him, off his
+/// CPU, if the scheduler has put it there. Where a kernel does not know which CPUs share caches, on
+/// virtual ones often, it leaves new threads where they were made, to wait until their maker sleeps
+/// or the next tick, with idle CPUs beside them. Binds nobody to any CPU, and who was bound stays
+/// so: does nothing when there is no other CPU that the thread may use.
 void work_elsewhere(std::thread& thread);
 
 /// Calls `wake`, which wakes the process or thread `id`, so that it goes on where the caller is,

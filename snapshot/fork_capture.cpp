@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,11 +44,14 @@ void volunteer_for_oom_killer() {
   [[maybe_unused]] const auto written = ::write(file.get(), "1000", 4);
 }
 
-/// Of a pipe, which comes with the death of the writer, too.
-void wait_for_end(const base::Fd& pipe) {
-  char nothing = 0;
-  while (::read(pipe.get(), &nothing, 1) < 0 && errno == EINTR) {
-  }
+/// Waits for the byte; false when the other side is gone.
+bool hears_go(const base::Fd& socket) {
+  char byte = 0;
+  ssize_t count = 0;
+  do {
+    count = ::read(socket.get(), &byte, 1);
+  } while (count < 0 && errno == EINTR);
+  return count == 1;
 }
 
 bool has_shared(const std::vector<base::MemoryRegion>& regions) {
@@ -76,7 +80,9 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
   target.starts_writeback = true;
   const pid_t parent = ::getpid();
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return base::fail(base::errno_error("pipe"));
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return base::fail(base::errno_error("engine fork: socketpair"));
+  }
   const base::Fd go(ends[0]);
   go_ = base::Fd(ends[1]);
   int pidfd = -1;
@@ -96,9 +102,9 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
 // Only system calls from here on: locks of threads that do not exist in the child may be held.
 void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, const RamTarget& target,
                             pid_t parent, const base::Fd& go) const {
-  ::close(go_.get());
-  wait_for_end(go);
-  close_all_but(std::array{target.data_file, target.index_file});
+  // Before it waits: a child of another capture must not wait for the end of this one's parent.
+  close_all_but(std::array{target.data_file, target.index_file, go.get()});
+  if (!hears_go(go)) ::_exit(1);
   ::setpriority(PRIO_PROCESS, 0, std::max(::getpriority(PRIO_PROCESS, 0), kNice));
   volunteer_for_oom_killer();
   if (has_shared(regions)) {
@@ -113,7 +119,9 @@ void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, cons
 
 /// The child began where there was room, which is where the guest has just stood still.
 void ForkCapture::guest_runs() {
-  if (go_.is_open()) base::wake_here(child_, [this] { go_.reset(); });
+  if (!go_.is_open()) return;
+  base::wake_here(child_, [this] { ::send(go_.get(), "", 1, MSG_NOSIGNAL); });
+  go_.reset();
 }
 
 base::Result<RamCaptureResult> ForkCapture::finish(WorkObserver& observer) {

@@ -37,7 +37,7 @@ class ForkCapture final : public RamCapture {
   base::Mapping memory_;  // of the board, shared with the child
   pid_t child_ = 0;       // 0: none, or reaped
   base::Fd pidfd_;
-  base::Fd go_;  // of a pipe: the child begins when it is closed
+  base::Fd go_;  // a byte here, and the child begins; it ends when this is closed before
 };
 
 }  // namespace stasis::snapshot

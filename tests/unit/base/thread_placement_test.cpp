@@ -47,17 +47,18 @@ TEST_CASE("a thread that is moved elsewhere may run everywhere afterwards") {
   CHECK(CPU_EQUAL(&left, &all));
 }
 
-TEST_CASE("a caller with one CPU keeps his threads there") {
-  std::thread([] {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
-    REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
-    Waiter waiter;
-    work_elsewhere(waiter.thread());
-    const cpu_set_t left = cpus_of(waiter.id());
-    CHECK(CPU_EQUAL(&left, &one));
-  }).join();
+TEST_CASE("who is bound to a CPU stays bound") {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+  Waiter waiter;
+  REQUIRE(::sched_setaffinity(waiter.id(), sizeof one, &one) == 0);
+  work_elsewhere(waiter.thread());
+  cpu_set_t left = cpus_of(waiter.id());
+  CHECK(CPU_EQUAL(&left, &one));
+  wake_here(waiter.id(), [] {});
+  left = cpus_of(waiter.id());
+  CHECK(CPU_EQUAL(&left, &one));
 }
 
 TEST_CASE("who is woken here is woken once, and may run everywhere afterwards") {

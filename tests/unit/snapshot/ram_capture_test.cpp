@@ -205,6 +205,17 @@ TEST_CASE_METHOD(Capture, "fork: a child that has not begun ends with its parent
   CHECK_FALSE(is_alive(child));
 }
 
+TEST_CASE_METHOD(Capture, "fork: captures at the same time do not wait for each other") {
+  ram.fill();
+  const ScratchFolder other;
+  auto first = *prepare_ram_capture(scratch.open(), ram.size(), {Engine::kFork, std::nullopt});
+  auto second = *prepare_ram_capture(other.open(), ram.size(), {Engine::kFork, std::nullopt});
+  REQUIRE(first->capture(ram.regions(), observer));
+  REQUIRE(second->capture(ram.regions(), observer));
+  CHECK(first->finish(observer).has_value());
+  CHECK(second->finish(observer).has_value());
+}
+
 TEST_CASE_METHOD(Capture, "fork: nobody who waits for any child finds ours, nor hears of its end") {
   ram.fill();
   static std::atomic<int> signals{0};
