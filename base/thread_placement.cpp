@@ -3,7 +3,10 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <fstream>
 #include <optional>
+#include <sstream>
+#include <string>
 
 namespace stasis::base {
 
@@ -48,6 +51,41 @@ void wake_here(pid_t id, const std::function<void()>& wake) {
   ::sched_setaffinity(id, sizeof only_here, &only_here);
   wake();
   ::sched_setaffinity(id, sizeof *all, &*all);
+}
+
+/// From the 39th field of its `stat` (proc(5)); the second may have spaces and ends with the last
+/// parenthesis.
+std::optional<int> cpu_of(pid_t thread) {
+  constexpr int kFieldsBefore = 36;  // from the third field on
+  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string skipped;
+  for (int i = 0; i < kFieldsBefore; ++i) fields >> skipped;
+  int cpu = -1;
+  if (!(fields >> cpu) || cpu < 0) return std::nullopt;
+  return cpu;
+}
+
+void part_from(pid_t thread, std::span<const pid_t> others, const std::function<void()>& stir) {
+  const auto cpu = cpu_of(thread);
+  const auto all = cpus_of(thread);
+  if (!cpu || !all) return;
+  cpu_set_t free = *all;
+  bool is_together = false;
+  for (const pid_t other : others) {
+    const auto its = cpu_of(other);
+    if (!its) continue;
+    is_together = is_together || *its == *cpu;
+    CPU_CLR(static_cast<unsigned>(*its), &free);
+  }
+  if (!is_together || CPU_COUNT(&free) == 0) return;
+  ::sched_setaffinity(thread, sizeof free, &free);
+  stir();
+  ::sched_setaffinity(thread, sizeof *all, &*all);
 }
 
 }  // namespace stasis::base

@@ -3,6 +3,8 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
+#include <span>
 #include <thread>
 
 namespace stasis::base {
@@ -18,5 +20,13 @@ void work_elsewhere(std::thread& thread);
 /// who is about to sleep or does nothing urgent, and not where it went to sleep, which somebody
 /// more important may have come to meanwhile.
 void wake_here(pid_t id, const std::function<void()>& wake);
+
+/// The CPU on which a thread of this process runs, or ran last.
+std::optional<int> cpu_of(pid_t thread);
+
+/// If `thread` is on a CPU of one of `others`, calls `stir`, which makes it run for a moment, so
+/// that it does so on another CPU, where it will be woken from then on. For threads that wake each
+/// other: the kernel described above never parts those that were once put together.
+void part_from(pid_t thread, std::span<const pid_t> others, const std::function<void()>& stir);
 
 }  // namespace stasis::base

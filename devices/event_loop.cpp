@@ -2,6 +2,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include "base/thread_placement.h"
 
 namespace stasis::devices {
 
@@ -91,6 +94,11 @@ void EventLoop::resume() {
   changed_.notify_all();
 }
 
+void EventLoop::part_from(std::span<const pid_t> others) {
+  if (kernel_id_ == 0) return;
+  base::part_from(kernel_id_, others, [this] { run_sync([] {}); });
+}
+
 void EventLoop::run() {
   // Signals are for the process's main thread and for vCPU threads.
   sigset_t all;
@@ -100,6 +108,7 @@ void EventLoop::run() {
   {
     const std::lock_guard lock(mutex_);
     thread_id_ = std::this_thread::get_id();
+    kernel_id_ = ::gettid();
   }
   while (park_or_stop()) {
     run_posted();

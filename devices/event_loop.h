@@ -65,6 +65,9 @@ class EventLoop {
   void pause();
   void resume();
 
+  /// Keeps the loop's thread off the CPUs of `others`, threads that wake it: base::part_from.
+  void part_from(std::span<const pid_t> others);
+
   bool on_loop_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
 
  private:
@@ -90,7 +93,8 @@ class EventLoop {
   Phase phase_ = Phase::kIdle;    // guarded by mutex_
   std::vector<Callback> posted_;  // guarded by mutex_
   std::atomic<std::thread::id> thread_id_{};
-  std::thread thread_;  // last: joined before the rest goes
+  std::atomic<pid_t> kernel_id_{0};  // of the same thread; 0 before it runs
+  std::thread thread_;               // last: joined before the rest goes
 };
 
 }  // namespace stasis::devices

@@ -59,6 +59,12 @@ void Machine::start() {
   work_beside_caller();
 }
 
+void Machine::part_threads() {
+  std::vector<pid_t> vcpus;
+  for (const auto& thread : parts_->threads) vcpus.push_back(thread->id());
+  parts_->pci->part_from(vcpus);
+}
+
 void Machine::work_beside_caller() {
   for (const auto& thread : parts_->threads) thread->work_beside_caller();
 }

@@ -95,6 +95,10 @@ class Machine {
   base::Result<PausedMachine> start_paused(
       std::chrono::milliseconds limit = std::chrono::seconds(10));
 
+  /// Parts the disks' thread from vCPU threads that were put on its CPU: each would wait for the
+  /// other to sleep or for the next tick. While the guest runs; takes a tenth of a millisecond.
+  void part_threads();
+
   /// Readable once the machine has ended.
   const base::Fd& ended_event() const;
 

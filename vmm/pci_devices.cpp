@@ -216,6 +216,10 @@ base::Status PciDevices::pause() {
   return {};
 }
 
+void PciDevices::part_from(std::span<const pid_t> vcpus) {
+  if (disk_loop_) disk_loop_->part_from(vcpus);
+}
+
 void PciDevices::resume() {
   loop_->resume();
   if (disk_loop_) disk_loop_->resume();

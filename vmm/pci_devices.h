@@ -63,6 +63,9 @@ class PciDevices {
   base::Status pause();
   void resume();
 
+  /// Keeps the disks' thread off the CPUs of vCPU threads that were put where it is.
+  void part_from(std::span<const pid_t> vcpus);
+
   /// While the loops are parked or not started.
   PciState save() const;
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -93,6 +94,7 @@ base::Status VcpuThread::await_pause(Deadline deadline) {
 
 void VcpuThread::main() {
   accept_only_kicks();
+  id_ = ::gettid();
   pthread_setname_np(pthread_self(), fmt::format("vcpu{}", index_).c_str());
   while (obey_wish()) run_until_asked();
 }

@@ -60,6 +60,26 @@ def statistics() -> dict[str, int]:
     return counts
 
 
+def timer_lines() -> list[str]:
+    """KVM's timers for local APICs that this kernel knows of, and each CPU's next timer: how long until they
+    expire. One that is overdue was forgotten by this kernel, or by the CPU that it runs on."""
+    lines, cpu, now, timer = [], "", 0, ""
+    for line in read(Path("/proc/timer_list")).splitlines():
+        words = line.split()
+        if line.startswith("now at"):
+            now = int(words[2])
+        elif line.startswith("cpu:"):
+            cpu = words[1]
+        elif line.startswith(" #") and "expires" not in line:
+            timer = words[2].rstrip(",")
+        elif "# expires at" in line and timer == "apic_timer_fn":
+            due = int(words[3].split("-")[0]) - now
+            lines.append(f"  CPU {cpu}: {timer} in {due / 1e6:.1f} ms")
+        elif ".expires_next" in line:
+            lines.append(f"  CPU {cpu}: next timer in {(int(words[2]) - now) / 1e6:.1f} ms")
+    return lines + [f"  interrupts {line}" for line in read(Path("/proc/interrupts")).splitlines() if "LOC:" in line]
+
+
 def vcpu_line(name: str, state: dict) -> str:
     """What a vCPU waits for: its timer (LAPIC, SDM 3, chapter 11), pending interrupts, and where it is."""
     lapic = [struct.unpack_from("<I", state["lapic"], place)[0] for place in range(0, 1024, 16)]
@@ -97,9 +117,11 @@ def post_mortem(stasis: str, root: Path) -> str:
         subprocess.run(["mount", "-t", "debugfs", "none", KVM_STATISTICS.parent], check=False)
     pids = machines_of(root)
     before, counted = {pid: threads(pid) for pid in pids}, statistics()
+    lines = timer_lines()
     time.sleep(1)
+    lines += timer_lines()
     after, counts = {pid: threads(pid) for pid in pids}, statistics()
-    lines = [f"  {name}: {where}, {ticks - before[pid].get(name, (where, ticks))[1]} ticks in a second, {ticks} in all"
+    lines += [f"  {name}: {where}, {ticks - before[pid].get(name, (where, ticks))[1]} ticks in a second, {ticks} in all"
              for pid in pids for name, (where, ticks) in after[pid].items()]
     lines += [f"  {name}: {count}, {count - counted.get(name, count):+d} in a second"
               for name, count in counts.items() if count]

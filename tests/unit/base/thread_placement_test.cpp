@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 
@@ -20,22 +21,41 @@ class Waiter {
  public:
   Waiter() : thread_([this] { run(); }) { id_.wait(0); }
   ~Waiter() {
-    may_end = true;
-    may_end.notify_all();
-    if (thread_.joinable()) thread_.join();
+    may_end_ = true;
+    ++calls_;
+    calls_.notify_all();
+    thread_.join();
+  }
+  /// Makes it run for a moment, and waits for that.
+  void stir() {
+    const int before = turns_;
+    ++calls_;
+    calls_.notify_all();
+    turns_.wait(before);
+  }
+  void bind_to(int cpu) const {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(cpu), &one);
+    REQUIRE(::sched_setaffinity(id_, sizeof one, &one) == 0);
   }
   std::thread& thread() { return thread_; }
   pid_t id() const { return id_; }
-
-  std::atomic<bool> may_end{false};
 
  private:
   void run() {
     id_ = ::gettid();
     id_.notify_all();
-    may_end.wait(false);
+    for (int seen = 0; !may_end_; seen = calls_) {
+      ++turns_;
+      turns_.notify_all();
+      calls_.wait(seen);
+    }
   }
   std::atomic<pid_t> id_{0};
+  std::atomic<int> calls_{0};
+  std::atomic<int> turns_{0};
+  std::atomic<bool> may_end_{false};
   std::thread thread_;
 };
 
@@ -74,6 +94,46 @@ TEST_CASE("who is woken here is woken once, and may run everywhere afterwards") 
   CHECK(CPU_COUNT(&meanwhile) == 1);
   const cpu_set_t left = cpus_of(waiter.id());
   CHECK(CPU_EQUAL(&left, &all));
+}
+
+TEST_CASE("a thread's CPU is told") {
+  Waiter waiter;
+  const int here = ::sched_getcpu();
+  waiter.bind_to(here);
+  waiter.stir();
+  CHECK(cpu_of(waiter.id()) == here);
+  CHECK_FALSE(cpu_of(0x7FFF'FFFF));
+}
+
+TEST_CASE("threads that are together are parted, others left alone") {
+  const cpu_set_t all = cpus_of(0);
+  if (CPU_COUNT(&all) < 2) return;
+  Waiter one;
+  Waiter other;
+  const auto are_together = [&] { return cpu_of(one.id()) == cpu_of(other.id()); };
+  for (int i = 0; i < 100 && (i == 0 || !are_together()); ++i) {
+    const int here = ::sched_getcpu();
+    for (Waiter* waiter : {&one, &other}) {
+      waiter->bind_to(here);
+      waiter->stir();
+      REQUIRE(::sched_setaffinity(waiter->id(), sizeof all, &all) == 0);
+    }
+  }
+  REQUIRE(are_together());
+  int stirred = 0;
+  const auto part = [&] {
+    part_from(one.id(), std::array{other.id()}, [&] {
+      ++stirred;
+      one.stir();
+    });
+  };
+  part();
+  CHECK(stirred == 1);
+  CHECK_FALSE(are_together());
+  const cpu_set_t left = cpus_of(one.id());
+  CHECK(CPU_EQUAL(&left, &all));
+  part();
+  CHECK(stirred == 1);
 }
 
 TEST_CASE("who cannot be placed is woken all the same") {
