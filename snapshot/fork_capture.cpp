@@ -105,6 +105,7 @@ void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, cons
   // Before it waits: a child of another capture must not wait for the end of this one's parent.
   close_all_but(std::array{target.data_file, target.index_file, go.get()});
   if (!hears_go(go)) ::_exit(1);
+  ::close(go.get());
   ::setpriority(PRIO_PROCESS, 0, std::max(::getpriority(PRIO_PROCESS, 0), kNice));
   volunteer_for_oom_killer();
   if (has_shared(regions)) {
