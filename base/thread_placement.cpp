@@ -9,7 +9,6 @@
 #include <string>
 
 namespace stasis::base {
-
 namespace {
 
 /// The CPUs that a process or thread may use, if it can be told. Not where there are more than the
@@ -25,6 +24,14 @@ std::optional<cpu_set_t> cpus_of(std::thread& thread) {
   if (::pthread_getaffinity_np(thread.native_handle(), sizeof cpus, &cpus) != 0)
     return std::nullopt;
   return cpus;
+}
+
+/// Calls `act` while `id` may use `some` of its CPUs only, `all` of which it may use afterwards.
+void act_bound(pid_t id, const cpu_set_t& some, const cpu_set_t& all,
+               const std::function<void()>& act) {
+  ::sched_setaffinity(id, sizeof some, &some);
+  act();
+  ::sched_setaffinity(id, sizeof all, &all);
 }
 
 }  // namespace
@@ -48,9 +55,7 @@ void wake_here(pid_t id, const std::function<void()>& wake) {
   cpu_set_t only_here;
   CPU_ZERO(&only_here);
   CPU_SET(static_cast<unsigned>(here), &only_here);
-  ::sched_setaffinity(id, sizeof only_here, &only_here);
-  wake();
-  ::sched_setaffinity(id, sizeof *all, &*all);
+  act_bound(id, only_here, *all, wake);
 }
 
 /// From the 39th field of its `stat` (proc(5)); the second may have spaces and ends with the last
@@ -83,9 +88,7 @@ void part_from(pid_t thread, std::span<const pid_t> others, const std::function<
     CPU_CLR(static_cast<unsigned>(*its), &free);
   }
   if (!is_together || CPU_COUNT(&free) == 0) return;
-  ::sched_setaffinity(thread, sizeof free, &free);
-  stir();
-  ::sched_setaffinity(thread, sizeof *all, &*all);
+  act_bound(thread, free, *all, stir);
 }
 
 }  // namespace stasis::base

@@ -108,12 +108,31 @@ Result<std::string> understand(const std::string& report, const std::string& nam
   return fail(static_cast<ErrorKind>(report[0] - 'A'), report.substr(1));
 }
 
+struct Child {
+  pid_t id;
+  std::string report;
+};
+
+/// A child that does `be` with the writing end of a pipe, and never returns from it; and what it
+/// wrote there.
+template <typename Be>
+Result<Child> fork_and_listen(Be be) {
+  Pipe pipe = TRY(make_pipe());
+  const pid_t child = ::fork();
+  if (child < 0) return fail(base::errno_error("fork"));
+  if (child == 0) {
+    pipe.reader.reset();
+    be(std::move(pipe.writer));
+  }
+  pipe.writer.reset();
+  return Child{child, read_report(pipe.reader)};
+}
+
 /// Says what the child's report asks for.
-Status take_report(pid_t child, const std::string& report, const std::string& name,
-                   const VmTask& task) {
-  const auto crash = understand(report, name);
+Status take_report(const Child& child, const std::string& name, const VmTask& task) {
+  const auto crash = understand(child.report, name);
   if (!crash) {
-    ::waitpid(child, nullptr, 0);  // its lock is gone when the caller goes on
+    ::waitpid(child.id, nullptr, 0);  // its lock is gone when the caller goes on
     if (is_need_of_dynamic_program(crash.error())) TRY(become_dynamic_program());
     return fail(crash.error());
   }
@@ -146,34 +165,22 @@ std::optional<std::pair<snapshot::VmDirectory, snapshot::VmLock>> take_machine(
 
 Status spawn_vm_process(snapshot::VmDirectory directory, snapshot::VmLock lock,
                         const VmTask& task) {
-  Pipe pipe = TRY(make_pipe());
   const std::string name = directory.name();
-  const pid_t child = ::fork();
-  if (child < 0) return fail(base::errno_error("fork"));
-  if (child == 0) {
-    pipe.reader.reset();
+  const Child child = TRY(fork_and_listen([&](Fd writer) {
     be_vm_process(HeadStart::begin(task), std::move(directory), std::move(lock), task,
-                  std::move(pipe.writer));
-  }
-  pipe.writer.reset();
-  return take_report(child, read_report(pipe.reader), name, task);
+                  std::move(writer));
+  }));
+  return take_report(child, name, task);
 }
 
 Result<bool> try_spawn_vm_process(const std::string& name, const VmTask& task) {
-  Pipe pipe = TRY(make_pipe());
-  const pid_t child = ::fork();
-  if (child < 0) return fail(base::errno_error("fork"));
-  if (child == 0) {
-    pipe.reader.reset();
-    be_vm_process_if_free(name, task, std::move(pipe.writer));
-  }
-  pipe.writer.reset();
-  const std::string report = read_report(pipe.reader);
-  if (report == std::string(1, kNotMine)) {
-    ::waitpid(child, nullptr, 0);
+  const Child child = TRY(
+      fork_and_listen([&](Fd writer) { be_vm_process_if_free(name, task, std::move(writer)); }));
+  if (child.report == std::string(1, kNotMine)) {
+    ::waitpid(child.id, nullptr, 0);
     return false;
   }
-  TRY(take_report(child, report, name, task));
+  TRY(take_report(child, name, task));
   return true;
 }
 

@@ -85,6 +85,13 @@ ExitCode print_started(const CommandLine& line, const std::string& name) {
   return print_result(json_record({{"machine", machine_json(*view)}}));
 }
 
+Result<Outcome> run_with_front(VmDirectory directory, snapshot::VmLock lock) {
+  VmTask task;
+  task.has_front = true;
+  return run_vm_process(TRY(HeadStart::begin(task)), std::move(directory), std::move(lock), task,
+                        [](const std::string&) {});
+}
+
 ExitCode run_named(const CommandLine& line, const RunRequest& request) {
   const std::string& name = request.machine.name;
   const auto config = config_of(request);
@@ -98,12 +105,7 @@ ExitCode run_named(const CommandLine& line, const RunRequest& request) {
     forget(name);
     return refuse(spawned.error());
   }
-  VmTask task;
-  task.has_front = true;
-  auto head_start = HeadStart::begin(task);
-  if (!head_start) return refuse(head_start.error());
-  const auto outcome = run_vm_process(std::move(*head_start), std::move(made->first),
-                                      std::move(made->second), task, [](const std::string&) {});
+  const auto outcome = run_with_front(std::move(made->first), std::move(made->second));
   if (!outcome) forget(name);
   return report(name, outcome);
 }
