@@ -75,20 +75,19 @@ std::optional<int> cpu_of(pid_t thread) {
   return cpu;
 }
 
-void part_from(pid_t thread, std::span<const pid_t> others, const std::function<void()>& stir) {
-  const auto cpu = cpu_of(thread);
-  const auto all = cpus_of(thread);
-  if (!cpu || !all) return;
+void leave_cpus_of(std::span<const pid_t> others) {
+  const int here = ::sched_getcpu();
+  const auto all = cpus_of(0);
+  if (here < 0 || !all) return;
   cpu_set_t free = *all;
-  bool is_together = false;
+  bool is_shared = false;
   for (const pid_t other : others) {
     const auto its = cpu_of(other);
     if (!its) continue;
-    is_together = is_together || *its == *cpu;
+    is_shared = is_shared || *its == here;
     CPU_CLR(static_cast<unsigned>(*its), &free);
   }
-  if (!is_together || CPU_COUNT(&free) == 0) return;
-  act_bound(thread, free, *all, stir);
+  if (is_shared && CPU_COUNT(&free) != 0) act_bound(0, free, *all, [] {});
 }
 
 }  // namespace stasis::base

@@ -24,9 +24,9 @@ void wake_here(pid_t id, const std::function<void()>& wake);
 /// The CPU on which a thread of this process runs, or ran last.
 std::optional<int> cpu_of(pid_t thread);
 
-/// If `thread` is on a CPU of one of `others`, calls `stir`, which makes it run for a moment, so
-/// that it does so on another CPU, where it will be woken from then on. For threads that wake each
-/// other: the kernel described above never parts those that were once put together.
-void part_from(pid_t thread, std::span<const pid_t> others, const std::function<void()>& stir);
+/// Takes the caller off his CPU if one of `others` runs or ran last there and another CPU that he
+/// may use is free of them; he will be woken there from then on. For who is woken by `others`: the
+/// kernel described above never parts those that were once put together.
+void leave_cpus_of(std::span<const pid_t> others);
 
 }  // namespace stasis::base

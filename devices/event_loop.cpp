@@ -1,9 +1,13 @@
 #include "devices/event_loop.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <utility>
+
+#include "base/short_turns.h"
 #include "base/thread_placement.h"
 
 namespace stasis::devices {
@@ -94,9 +98,8 @@ void EventLoop::resume() {
   changed_.notify_all();
 }
 
-void EventLoop::part_from(std::span<const pid_t> others) {
-  if (kernel_id_ == 0) return;
-  base::part_from(kernel_id_, others, [this] { run_sync([] {}); });
+void EventLoop::keep_off(std::vector<pid_t> others) {
+  post([this, others = std::move(others)]() mutable { others_ = std::move(others); });
 }
 
 void EventLoop::run() {
@@ -105,14 +108,15 @@ void EventLoop::run() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
+  base::take_short_turns();
   {
     const std::lock_guard lock(mutex_);
     thread_id_ = std::this_thread::get_id();
-    kernel_id_ = ::gettid();
   }
   while (park_or_stop()) {
     run_posted();
     poll_once();
+    look_for_others();
   }
 }
 
@@ -156,6 +160,18 @@ void EventLoop::poll_once() {
     hooks[i]->after_poll(std::span(fds).subspan(begin, ends[i] - begin));
     begin = ends[i];
   }
+}
+
+/// When it was moved, and for a hundredth of its time at most, as the others may have been.
+void EventLoop::look_for_others() {
+  constexpr int kPart = 100;
+  if (others_.empty()) return;
+  const auto begin = std::chrono::steady_clock::now();
+  if (begin < next_look_ && ::sched_getcpu() == cpu_) return;
+  base::leave_cpus_of(others_);
+  cpu_ = ::sched_getcpu();
+  const auto end = std::chrono::steady_clock::now();
+  next_look_ = end + kPart * (end - begin);
 }
 
 void EventLoop::dispatch(std::span<const pollfd> fds) {

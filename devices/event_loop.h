@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -65,8 +66,9 @@ class EventLoop {
   void pause();
   void resume();
 
-  /// Keeps the loop's thread off the CPUs of `others`, threads that wake it: base::part_from.
-  void part_from(std::span<const pid_t> others);
+  /// From here on the loop's thread leaves a CPU where it finds one of `others`, threads of this
+  /// process that wake it (base::leave_cpus_of). It looks now and then, while it has work.
+  void keep_off(std::vector<pid_t> others);
 
   bool on_loop_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
 
@@ -83,6 +85,7 @@ class EventLoop {
   void run_posted();
   void poll_once();
   void dispatch(std::span<const pollfd> fds);
+  void look_for_others();
 
   const std::string name_;
   const base::Fd wake_;
@@ -93,8 +96,10 @@ class EventLoop {
   Phase phase_ = Phase::kIdle;    // guarded by mutex_
   std::vector<Callback> posted_;  // guarded by mutex_
   std::atomic<std::thread::id> thread_id_{};
-  std::atomic<pid_t> kernel_id_{0};  // of the same thread; 0 before it runs
-  std::thread thread_;               // last: joined before the rest goes
+  std::vector<pid_t> others_;  // loop thread only, as the next
+  std::chrono::steady_clock::time_point next_look_;
+  int cpu_ = -1;        // where the last look left it
+  std::thread thread_;  // last: joined before the rest goes
 };
 
 }  // namespace stasis::devices

@@ -141,7 +141,6 @@ base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Mach
     machine.work_beside_caller();
     capture_->guest_runs();
   }
-  machine.part_threads();
   manifest_.info.capture.pause_us = static_cast<std::uint64_t>(pause.count());
   return {};
 }

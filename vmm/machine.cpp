@@ -57,12 +57,15 @@ void Machine::start() {
   parts_->pci->start();
   for (const auto& thread : parts_->threads) thread->resume();
   work_beside_caller();
+  keep_disks_off_vcpus();
 }
 
-void Machine::part_threads() {
+/// After the vCPUs have begun, which it waits for.
+void Machine::keep_disks_off_vcpus() {
+  if (disks().empty()) return;
   std::vector<pid_t> vcpus;
   for (const auto& thread : parts_->threads) vcpus.push_back(thread->id());
-  parts_->pci->part_from(vcpus);
+  parts_->pci->keep_disks_off(std::move(vcpus));
 }
 
 void Machine::work_beside_caller() {
@@ -72,6 +75,7 @@ void Machine::work_beside_caller() {
 base::Result<PausedMachine> Machine::start_paused(std::chrono::milliseconds limit) {
   started_ = true;
   parts_->pci->start();
+  keep_disks_off_vcpus();
   return pause(limit);  // the vCPUs were not told to run yet
 }
 

@@ -95,10 +95,6 @@ class Machine {
   base::Result<PausedMachine> start_paused(
       std::chrono::milliseconds limit = std::chrono::seconds(10));
 
-  /// Parts the disks' thread from vCPU threads that were put on its CPU: each would wait for the
-  /// other to sleep or for the next tick. While the guest runs; takes a tenth of a millisecond.
-  void part_threads();
-
   /// Readable once the machine has ended.
   const base::Fd& ended_event() const;
 
@@ -146,6 +142,7 @@ class Machine {
   friend class PausedMachine;
   explicit Machine(std::unique_ptr<MachineParts> parts);
   void resume();
+  void keep_disks_off_vcpus();
 
   std::unique_ptr<MachineParts> parts_;
   bool started_ = false;

@@ -216,8 +216,8 @@ base::Status PciDevices::pause() {
   return {};
 }
 
-void PciDevices::part_from(std::span<const pid_t> vcpus) {
-  if (disk_loop_) disk_loop_->part_from(vcpus);
+void PciDevices::keep_disks_off(std::vector<pid_t> vcpus) {
+  disk_loop_->keep_off(std::move(vcpus));
 }
 
 void PciDevices::resume() {

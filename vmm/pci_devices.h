@@ -63,8 +63,9 @@ class PciDevices {
   base::Status pause();
   void resume();
 
-  /// Keeps the disks' thread off the CPUs of vCPU threads that were put where it is.
-  void part_from(std::span<const pid_t> vcpus);
+  /// From here on the disks' thread leaves a CPU where it finds one of the threads `vcpus`: one
+  /// would wait for the other to sleep, or for the next tick. Needs a disk.
+  void keep_disks_off(std::vector<pid_t> vcpus);
 
   /// While the loops are parked or not started.
   PciState save() const;

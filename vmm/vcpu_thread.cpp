@@ -75,6 +75,11 @@ void VcpuThread::work_beside_caller() {
   base::work_elsewhere(thread_);
 }
 
+pid_t VcpuThread::id() const {
+  id_.wait(0);
+  return id_;
+}
+
 void VcpuThread::request_pause() {
   ask(Wish::kPark);
 }
@@ -95,6 +100,7 @@ base::Status VcpuThread::await_pause(Deadline deadline) {
 void VcpuThread::main() {
   accept_only_kicks();
   id_ = ::gettid();
+  id_.notify_all();
   pthread_setname_np(pthread_self(), fmt::format("vcpu{}", index_).c_str());
   while (obey_wish()) run_until_asked();
 }

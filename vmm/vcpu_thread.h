@@ -62,8 +62,8 @@ class VcpuThread {
   /// Leaves the caller's CPU, if it is there: base::work_elsewhere.
   void work_beside_caller();
 
-  /// Of the kernel; 0 before it runs.
-  pid_t id() const { return id_; }
+  /// The kernel's; waits until the thread has begun.
+  pid_t id() const;
 
   /// Asks for a pause; returns at once, so that many vCPUs can be asked before any is awaited.
   void request_pause();
@@ -95,8 +95,8 @@ class VcpuThread {
   Wish wish_ = Wish::kPark;       // guarded by mutex_
   Phase phase_ = Phase::kParked;  // guarded by mutex_
   bool ended_ = false;            // the vCPU's own thread only
-  std::atomic<pid_t> id_{0};
-  std::thread thread_;  // last: started when the rest is there
+  std::atomic<pid_t> id_{0};      // 0 before it has begun
+  std::thread thread_;            // last: started when the rest is there
 };
 
 }  // namespace stasis::vmm

@@ -105,35 +105,39 @@ TEST_CASE("a thread's CPU is told") {
   CHECK_FALSE(cpu_of(0x7FFF'FFFF));
 }
 
-TEST_CASE("threads that are together are parted, others left alone") {
+/// Where `waiter` is from then on, bound nowhere.
+void bring_here(Waiter& waiter, const cpu_set_t& all) {
+  for (int i = 0; i < 100 && (i == 0 || cpu_of(waiter.id()) != ::sched_getcpu()); ++i) {
+    waiter.bind_to(::sched_getcpu());
+    waiter.stir();
+    REQUIRE(::sched_setaffinity(waiter.id(), sizeof all, &all) == 0);
+  }
+  REQUIRE(cpu_of(waiter.id()) == ::sched_getcpu());
+}
+
+TEST_CASE("a thread leaves the CPU of those it is to keep off, and is bound nowhere then") {
   const cpu_set_t all = cpus_of(0);
   if (CPU_COUNT(&all) < 2) return;
-  Waiter one;
   Waiter other;
-  const auto are_together = [&] { return cpu_of(one.id()) == cpu_of(other.id()); };
-  for (int i = 0; i < 100 && (i == 0 || !are_together()); ++i) {
-    const int here = ::sched_getcpu();
-    for (Waiter* waiter : {&one, &other}) {
-      waiter->bind_to(here);
-      waiter->stir();
-      REQUIRE(::sched_setaffinity(waiter->id(), sizeof all, &all) == 0);
-    }
-  }
-  REQUIRE(are_together());
-  int stirred = 0;
-  const auto part = [&] {
-    part_from(one.id(), std::array{other.id()}, [&] {
-      ++stirred;
-      one.stir();
-    });
-  };
-  part();
-  CHECK(stirred == 1);
-  CHECK_FALSE(are_together());
-  const cpu_set_t left = cpus_of(one.id());
+  bring_here(other, all);
+  leave_cpus_of(std::array{other.id()});
+  CHECK(cpu_of(other.id()) != ::sched_getcpu());
+  const cpu_set_t left = cpus_of(0);
   CHECK(CPU_EQUAL(&left, &all));
-  part();
-  CHECK(stirred == 1);
+}
+
+TEST_CASE("a thread stays where no CPU is free of the others") {
+  const cpu_set_t all = cpus_of(0);
+  Waiter other;
+  bring_here(other, all);
+  cpu_set_t here;
+  CPU_ZERO(&here);
+  CPU_SET(static_cast<unsigned>(*cpu_of(other.id())), &here);
+  REQUIRE(::sched_setaffinity(0, sizeof here, &here) == 0);
+  leave_cpus_of(std::array{other.id()});
+  const cpu_set_t left = cpus_of(0);
+  CHECK(CPU_EQUAL(&left, &here));
+  REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
 TEST_CASE("who cannot be placed is woken all the same") {

@@ -1,5 +1,8 @@
 #include "devices/event_loop.h"
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
 
@@ -24,6 +27,31 @@ TEST_CASE("a watched descriptor calls back on the loop's thread") {
   base::signal_eventfd(event);
   loop->run_sync([] {});
   CHECK(calls == 1);
+}
+
+TEST_CASE("a loop at work leaves the CPU of the threads it is to keep off") {
+  cpu_set_t all;
+  REQUIRE(::sched_getaffinity(0, sizeof all, &all) == 0);
+  if (CPU_COUNT(&all) < 2) return;
+  auto loop = EventLoop::create("test").value();
+  loop->start();
+  const int here = ::sched_getcpu();
+  cpu_set_t only_here;
+  CPU_ZERO(&only_here);
+  CPU_SET(static_cast<unsigned>(here), &only_here);
+  REQUIRE(::sched_setaffinity(0, sizeof only_here, &only_here) == 0);  // this thread stays here
+  loop->run_sync([&] {
+    ::sched_setaffinity(0, sizeof only_here, &only_here);
+    ::sched_setaffinity(0, sizeof all, &all);
+  });
+  loop->keep_off({::gettid()});
+  int there = here;
+  for (int i = 0; i < 1000 && there == here; ++i) {
+    loop->run_sync([&] { there = ::sched_getcpu(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  CHECK(there != here);
+  REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
 TEST_CASE("a parked loop runs nothing until it is resumed") {
