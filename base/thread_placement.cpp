@@ -36,16 +36,22 @@ void act_bound(pid_t id, const cpu_set_t& some, const cpu_set_t& all,
 
 }  // namespace
 
-void work_elsewhere(std::thread& thread) {
+/// A thread that is not asleep cannot run here at this moment, so it has moved when the first call
+/// returns.
+void wake_elsewhere(std::thread& thread, const std::function<void()>& wake) {
   const int here = ::sched_getcpu();
   const auto all = cpus_of(thread);  // its own: somebody may have bound it
-  if (here < 0 || !all) return;
+  if (here < 0 || !all) return wake();
   cpu_set_t others = *all;
   CPU_CLR(static_cast<unsigned>(here), &others);
-  if (CPU_COUNT(&others) == 0) return;
-  // It cannot run here at this moment, so it has moved when the first call returns.
+  if (CPU_COUNT(&others) == 0) return wake();
   ::pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);
+  wake();
   ::pthread_setaffinity_np(thread.native_handle(), sizeof *all, &*all);
+}
+
+void work_elsewhere(std::thread& thread) {
+  wake_elsewhere(thread, [] {});
 }
 
 void wake_here(pid_t id, const std::function<void()>& wake) {

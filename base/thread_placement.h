@@ -10,11 +10,15 @@
 namespace stasis::base {
 
 /// Takes `thread`, which the caller has just made or woken and which is to work beside him, off his
-/// CPU, if the scheduler has put it there. Where a kernel does not know which CPUs share caches, on
-/// virtual ones often, it leaves new threads where they were made, to wait until their maker sleeps
-/// or the next tick, with idle CPUs beside them. Binds nobody to any CPU, and who was bound stays
-/// so: does nothing when there is no other CPU that the thread may use.
+/// CPU, if the scheduler has put it there. On virtual CPUs a kernel may leave new threads where
+/// they were made, to wait until their maker sleeps or the next tick, with idle CPUs beside them.
+/// Binds nobody to any CPU, and who was bound stays so: does nothing when there is no other CPU
+/// that the thread may use.
 void work_elsewhere(std::thread& thread);
+
+/// Calls `wake`, which wakes `thread`, so that it does not come to the caller's CPU, where the same
+/// kernel likes to put it.
+void wake_elsewhere(std::thread& thread, const std::function<void()>& wake);
 
 /// Calls `wake`, which wakes the process or thread `id`, so that it goes on where the caller is,
 /// who is about to sleep or does nothing urgent, and not where it went to sleep, which somebody

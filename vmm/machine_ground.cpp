@@ -119,7 +119,7 @@ base::Status GroundAhead::give_memory(std::uint64_t size_bytes) {
 void GroundAhead::give(GuestRam ram) {
   thread_->regions = ram.regions();
   thread_->ram = std::move(ram);
-  thread_->is_given.set_value(true);
+  base::wake_elsewhere(thread_->thread, [this] { thread_->is_given.set_value(true); });
 }
 
 const std::vector<base::MemoryRegion>& GroundAhead::regions() const {

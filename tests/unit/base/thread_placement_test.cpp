@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -63,6 +64,19 @@ TEST_CASE("a thread that is moved elsewhere may run everywhere afterwards") {
   const cpu_set_t all = cpus_of(0);
   Waiter waiter;
   work_elsewhere(waiter.thread());
+  const cpu_set_t left = cpus_of(waiter.id());
+  CHECK(CPU_EQUAL(&left, &all));
+}
+
+TEST_CASE("a thread that is woken elsewhere does not run here meanwhile") {
+  const cpu_set_t all = cpus_of(0);
+  Waiter waiter;
+  cpu_set_t meanwhile = all;
+  wake_elsewhere(waiter.thread(), [&] {
+    waiter.stir();
+    meanwhile = cpus_of(waiter.id());
+  });
+  CHECK(CPU_COUNT(&meanwhile) == std::max(1, CPU_COUNT(&all) - 1));
   const cpu_set_t left = cpus_of(waiter.id());
   CHECK(CPU_EQUAL(&left, &all));
 }
