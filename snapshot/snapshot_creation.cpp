@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <utility>
 
@@ -125,8 +127,10 @@ void SnapshotCreation::take_back(std::vector<devices::PreparedOverlay>& overlays
 base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Machine& machine,
                                       std::vector<devices::PreparedOverlay>& overlays) {
   const auto asked = Clock::now();
+  Clock::duration pause{};
   {
     const auto rest = TRY(session.rest());
+    const auto begin = std::max(asked, rest.paused().begin());  // a user's pause is not this one
     if (capture_) state_ = TRY(machine.save(rest.paused()));
     manifest_.info.created_unix_us = unix_us_now();
     if (capture_) TRY(capture_->capture(machine.ram(rest.paused()).regions(), observer_));
@@ -135,13 +139,15 @@ base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Mach
     for (std::size_t i = 0; i < disks.size(); ++i) {
       if (!next_[i].read_only) disks[i].disk->switch_to(std::move(*overlay++));
     }
+    // Not later: a vCPU that is woken on this thread's CPU runs before it.
+    pause = Clock::now() - begin;
   }
-  const auto pause = duration_cast<microseconds>(Clock::now() - asked);
   if (capture_) {
     machine.work_beside_caller();
     capture_->guest_runs();
   }
-  manifest_.info.capture.pause_us = static_cast<std::uint64_t>(pause.count());
+  manifest_.info.capture.pause_us =
+      static_cast<std::uint64_t>(duration_cast<microseconds>(pause).count());
   return {};
 }
 

@@ -99,7 +99,9 @@ void Machine::end(Ending ending) {
 
 base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {
   PausedMachine paused(*this);  // an early return lets everything run again
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  TRY(parts_->pci->hold());     // first: vCPUs need not stand still for the host's storage
+  paused.begin_ = std::chrono::steady_clock::now();
+  const auto deadline = paused.begin_ + limit;
   for (const auto& thread : parts_->threads) thread->request_pause();
   for (const auto& thread : parts_->threads) TRY(thread->await_pause(deadline));
   TRY(parts_->pci->pause());  // only now: a running vCPU may start new requests (T4)

@@ -35,16 +35,20 @@ struct Restore {
 class [[nodiscard]] PausedMachine {
  public:
   PausedMachine(PausedMachine&& other) noexcept
-      : machine_(std::exchange(other.machine_, nullptr)) {}
+      : machine_(std::exchange(other.machine_, nullptr)), begin_(other.begin_) {}
   PausedMachine& operator=(PausedMachine&&) = delete;
   ~PausedMachine();
 
   Machine& machine() const { return *machine_; }
 
+  /// When the vCPUs were asked to stop.
+  std::chrono::steady_clock::time_point begin() const { return begin_; }
+
  private:
   friend class Machine;
   explicit PausedMachine(Machine& machine) : machine_(&machine) {}
   Machine* machine_;
+  std::chrono::steady_clock::time_point begin_;
 };
 
 /// One virtual machine, from its parts to its end. A reset of the guest ends it too: the caller

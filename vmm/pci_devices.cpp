@@ -199,11 +199,13 @@ void PciDevices::start() {
   if (disk_loop_) disk_loop_->start();
 }
 
-base::Status PciDevices::pause() {
+/// Each device of the loop, on it; `calm` tells whether the device has come to rest.
+base::Status PciDevices::calm_on(devices::EventLoop& loop, Calm calm) {
   for (const auto& slot : slots_) {
     devices::VirtioDevice& device = *slot.device;
+    if (&device.loop() != &loop) continue;
     bool at_rest = false;
-    device.loop().run_sync([&] { at_rest = device.quiesce(); });
+    loop.run_sync([&] { at_rest = (device.*calm)(); });
     if (!at_rest) {
       return base::fail(base::ErrorKind::kTimeout,
                         fmt::format("{} did not finish its requests in time; is the host's storage "
@@ -211,6 +213,16 @@ base::Status PciDevices::pause() {
                                     device.name()));
     }
   }
+  return {};
+}
+
+base::Status PciDevices::hold() {
+  return disk_loop_ ? calm_on(*disk_loop_, &devices::VirtioDevice::hold) : base::Status();
+}
+
+base::Status PciDevices::pause() {
+  TRY(calm_on(*loop_, &devices::VirtioDevice::quiesce));
+  if (disk_loop_) TRY(calm_on(*disk_loop_, &devices::VirtioDevice::quiesce));
   loop_->pause();
   if (disk_loop_) disk_loop_->pause();
   return {};
@@ -222,7 +234,13 @@ void PciDevices::keep_disks_off(std::vector<pid_t> vcpus) {
 
 void PciDevices::resume() {
   loop_->resume();
-  if (disk_loop_) disk_loop_->resume();
+  if (!disk_loop_) return;
+  disk_loop_->resume();
+  disk_loop_->post([this] {
+    for (const auto& slot : slots_) {
+      if (&slot.device->loop() == disk_loop_.get()) slot.device->release();
+    }
+  });
 }
 
 }  // namespace stasis::vmm

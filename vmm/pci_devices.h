@@ -58,6 +58,10 @@ class PciDevices {
   /// Starts the loops. Once.
   void start();
 
+  /// While vCPUs run still: waits for the disks' I/O that is in flight, and from here to `resume`
+  /// no disk begins with more. kTimeout names the one that did not finish in time.
+  base::Status hold();
+
   /// Finishes what is in flight and parks the loops; kTimeout names the device that did not come
   /// to rest, and everything runs on.
   base::Status pause();
@@ -89,6 +93,8 @@ class PciDevices {
   };
 
   PciDevices(Wiring wiring, const PciState* saved);
+  using Calm = bool (devices::VirtioDevice::*)();
+  base::Status calm_on(devices::EventLoop& loop, Calm calm);
   base::Status add_devices(const MachineConfig& config);
   template <typename State>
   State device_state(State at_power_on) const;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/short_turns.h"
 #include "base/thread_placement.h"
 #include "vmm/vcpu_exit_text.h"
 
@@ -99,6 +100,7 @@ base::Status VcpuThread::await_pause(Deadline deadline) {
 
 void VcpuThread::main() {
   accept_only_kicks();
+  base::take_short_turns();  // else whoever is woken on its CPU may run for a tick before it
   id_ = ::gettid();
   id_.notify_all();
   pthread_setname_np(pthread_self(), fmt::format("vcpu{}", index_).c_str());

@@ -151,11 +151,26 @@ void VirtioBlk::stop() {
   session_ = nullptr;
 }
 
+bool VirtioBlk::hold() {
+  is_held_ = true;
+  return session_ == nullptr || finish();
+}
+
+void VirtioBlk::release() {
+  is_held_ = false;
+  serve_all();
+}
+
 bool VirtioBlk::quiesce() {
-  if (session_ == nullptr) return true;
+  if (session_ == nullptr || is_held_) return true;
   // One round is enough: no vCPU runs, and no honest ring holds more than that.
   for (unsigned i = 0; i < wiring_.queues; ++i) serve_round(i);
   wiring_.image.kick();
+  return finish();
+}
+
+/// Waits for what is in flight; false when that took too long.
+bool VirtioBlk::finish() {
   const bool is_quiet = wiring_.image.drain(std::chrono::steady_clock::now() + kQuiesceTime);
   interrupt_queues();
   return is_quiet;
@@ -170,6 +185,7 @@ void VirtioBlk::queue_kicked(unsigned queue_index) {
 /// Starts all that the ring has, with one system call; a round of it now and the rest soon when a
 /// driver never stops asking.
 void VirtioBlk::serve(unsigned queue_index) {
+  if (is_held_) return;
   if (serve_round(queue_index)) next_round_.request();
   wiring_.image.kick();
 }

@@ -55,8 +55,13 @@ class VirtioBlk final : public VirtioDevice {
   void stop() override;
   void queue_kicked(unsigned queue_index) override;
 
+  /// In at most five seconds.
+  bool hold() override;
+  void release() override;
+
   /// Takes what the rings have and finishes it, in at most five seconds: so there is nothing left
-  /// that a kick which arrives before the loop is parked could start.
+  /// that a kick which arrives before the loop is parked could start. While held there is nothing
+  /// to do: what the rings have stays there.
   bool quiesce() override;
 
   State save() const { return {}; }
@@ -66,6 +71,7 @@ class VirtioBlk final : public VirtioDevice {
 
   void serve(unsigned queue_index);
   bool serve_round(unsigned queue_index);
+  bool finish();
   void serve_all();
   void begin(unsigned queue_index, DescriptorChain chain);
   void dispatch(Request& request);
@@ -84,6 +90,7 @@ class VirtioBlk final : public VirtioDevice {
   const Wiring wiring_;
   const std::string name_;
   VirtioSession* session_ = nullptr;
+  bool is_held_ = false;
   std::deque<Request> requests_;  // a deque: its elements never move
   std::vector<Request*> free_;
   std::vector<bool> answered_;  // by queue: something was put into its used ring

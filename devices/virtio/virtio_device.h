@@ -66,9 +66,16 @@ class VirtioDevice {
   /// The driver kicked this queue (or may have). On the loop's thread.
   virtual void queue_kicked(unsigned queue_index) = 0;
 
-  /// Before a snapshot: what is in flight is finished and published in the rings, or will be taken
-  /// again from them. On the loop's thread, which is parked next. May wait up to a few seconds for
-  /// host I/O; false when that was not enough.
+  /// Before the vCPUs are stopped for a snapshot, so that they need not wait for host I/O: what is
+  /// in flight is finished, and nothing more is taken from the rings until `release`. On the loop's
+  /// thread. May wait up to a few seconds; false when that was not enough.
+  virtual bool hold() { return true; }
+  /// Also without `hold`.
+  virtual void release() {}
+
+  /// Before a snapshot, with the vCPUs stopped: what is in flight is finished and published in the
+  /// rings, or will be taken again from them. On the loop's thread, which is parked next. May wait
+  /// up to a few seconds for host I/O; false when that was not enough.
   virtual bool quiesce() { return true; }
 };
 

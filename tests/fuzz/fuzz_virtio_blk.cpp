@@ -16,11 +16,13 @@ void fuzz_virtio_blk(std::span<const std::uint8_t> bytes) {
   devices::VirtioBlk disk({image, *loop, "fuzz", 2});
   disk.start(guest);
   while (!input.is_empty()) {
-    const unsigned step = input.take<std::uint8_t>() % 9;
+    const unsigned step = input.take<std::uint8_t>() % 11;
     if (drive(disk, guest, step, input)) continue;
     if (step == 6) image.complete(input.take<std::uint8_t>() % 8U);
     if (step == 7) STASIS_CHECK(disk.quiesce() && image.in_flight() == 0);
     if (step == 8) image.fail_with(input.take<std::uint8_t>() % 2 == 0 ? 0 : EIO);
+    if (step == 9) STASIS_CHECK(disk.hold() && image.in_flight() == 0);
+    if (step == 10) disk.release();
   }
   disk.stop();
   STASIS_CHECK(image.in_flight() == 0);

@@ -76,6 +76,14 @@ class BlockSession : public VirtioSession {
     device_.loop().run_sync([&] { is_quiet = device_.quiesce(); });
     return is_quiet;
   }
+  bool hold() {
+    bool is_quiet = false;
+    device_.loop().run_sync([&] { is_quiet = device_.hold(); });
+    return is_quiet;
+  }
+  void release() {
+    device_.loop().run_sync([&] { device_.release(); });
+  }
   void stop() {
     if (!is_started_) return;
     is_started_ = false;

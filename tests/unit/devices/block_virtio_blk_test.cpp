@@ -288,6 +288,50 @@ TEST_CASE("virtio-blk: quiesce takes what is in the ring and finishes all of it"
   CHECK(disk.session.interrupts(0) >= 1);
 }
 
+TEST_CASE("virtio-blk: while held it finishes what it has, and leaves the rest in the ring") {
+  Disk disk;
+  auto& driver = disk.session.driver(0);
+  driver.add({header(VIRTIO_BLK_T_IN, 0)}, {512, 1});
+  disk.session.kick(0);
+  REQUIRE(disk.image.in_flight() == 1);
+  CHECK(disk.session.hold());
+  CHECK(driver.take_used().has_value());
+  CHECK(disk.session.interrupts(0) == 1);
+  driver.add({header(VIRTIO_BLK_T_IN, 1)}, {512, 1});
+  disk.session.kick(0);
+  CHECK(disk.image.in_flight() == 0);
+  CHECK(disk.session.quiesce());
+  CHECK_FALSE(driver.take_used().has_value());
+  disk.session.release();
+  disk.image.complete(1);
+  CHECK(driver.take_used().has_value());
+}
+
+TEST_CASE("virtio-blk: a reset while held is one, and the new session begins when released") {
+  Disk disk;
+  REQUIRE(disk.session.hold());
+  disk.session.stop();
+  BlockSession session(disk.session, disk.device);
+  session.driver(0).add({header(VIRTIO_BLK_T_IN, 0)}, {512, 1});
+  session.kick(0);
+  CHECK(disk.image.in_flight() == 0);
+  session.release();
+  CHECK(disk.image.in_flight() == 1);
+  disk.image.complete(1);
+}
+
+TEST_CASE("virtio-blk: a host that does not answer in time fails hold, and the guest goes on") {
+  Disk disk;
+  disk.session.driver(0).add({header(VIRTIO_BLK_T_IN, 0)}, {512, 1});
+  disk.session.kick(0);
+  disk.image.get_stuck(true);
+  CHECK_FALSE(disk.session.hold());
+  disk.image.get_stuck(false);
+  disk.session.release();
+  disk.image.complete(1);
+  CHECK(disk.session.driver(0).take_used().has_value());
+}
+
 TEST_CASE("virtio-blk: a host that does not answer fails quiesce, and the guest goes on") {
   Disk disk;
   disk.session.driver(0).add({header(VIRTIO_BLK_T_IN, 0)}, {512, 1});
