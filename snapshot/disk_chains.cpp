@@ -38,8 +38,16 @@ DiskChain configured_chain(const vmm::DiskConfig& disk, std::size_t index) {
   return chain;
 }
 
+base::Result<std::string> uuid_of(const ImageLayer& layer) {
+  if (layer.format != ImageFormat::kQcow2) return std::string();
+  auto uuid = devices::overlay_uuid(layer.path);
+  if (uuid || uuid.error().kind() != base::ErrorKind::kNotFound) return uuid;
+  return std::string();  // a user's own qcow2 file has none
+}
+
 /// What can be said of a file that is not written any more.
-base::Result<DiskLayer> describe_layer(const VmDirectory& directory, const ImageLayer& layer) {
+base::Result<DiskLayer> describe_layer(const VmDirectory& directory, const ImageLayer& layer,
+                                       KnownUuids& known) {
   struct stat status {};
   if (::stat(layer.path.c_str(), &status) != 0) {
     return base::fail(base::errno_error(fmt::format("disk layer \"{}\"", layer.path)));
@@ -49,10 +57,10 @@ base::Result<DiskLayer> describe_layer(const VmDirectory& directory, const Image
                       .size_bytes = static_cast<std::uint64_t>(status.st_size),
                       .mtime_ns = mtime_ns(status),
                       .uuid = {}};
-  if (layer.format != ImageFormat::kQcow2) return described;
-  auto uuid = devices::overlay_uuid(layer.path);
-  if (!uuid && uuid.error().kind() != base::ErrorKind::kNotFound) return base::fail(uuid.error());
-  if (uuid) described.uuid = std::move(*uuid);  // a user's own qcow2 file has none
+  const FileIdentity identity(status);
+  auto uuid = known.find(layer.path, identity);
+  described.uuid = uuid ? std::move(*uuid) : TRY(uuid_of(layer));
+  known.keep(layer.path, identity, described.uuid);
   return described;
 }
 
@@ -64,7 +72,8 @@ base::Result<ImageLayer> proven_layer(const VmDirectory& directory, const DiskLa
   }
   const ImageLayer layer{absolute(directory, record.path),
                          record.format == "qcow2" ? ImageFormat::kQcow2 : ImageFormat::kRaw};
-  const DiskLayer now = TRY(describe_layer(directory, layer));
+  KnownUuids nothing;  // what is there is to be seen
+  const DiskLayer now = TRY(describe_layer(directory, layer, nothing));
   if (now == record) return layer;
   const char* what = now.uuid != record.uuid               ? "is another image"
                      : now.size_bytes != record.size_bytes ? "has another size"
@@ -146,15 +155,19 @@ base::Result<std::vector<DiskChain>> with_overlays(const VmDirectory& directory,
 }
 
 base::Result<std::vector<DiskRecord>> record_chains(const VmDirectory& directory,
-                                                    const std::vector<DiskChain>& chains) {
+                                                    const std::vector<DiskChain>& chains,
+                                                    KnownUuids& known) {
   std::vector<DiskRecord> records;
+  std::set<std::string_view> paths;
   for (const auto& chain : chains) {
     DiskRecord record{chain.id, chain.read_only, {}};
     for (const auto& layer : chain.layers) {
-      record.layers.push_back(TRY(describe_layer(directory, layer)));
+      record.layers.push_back(TRY(describe_layer(directory, layer, known)));
+      paths.insert(layer.path);
     }
     records.push_back(std::move(record));
   }
+  known.keep_only([&](const std::string& path) { return paths.contains(path); });
   return records;
 }
 

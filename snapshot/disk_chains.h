@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "devices/block/layered_disk.h"
+#include "snapshot/known_files.h"
 #include "snapshot/manifest.h"
 #include "snapshot/vm_directory.h"
 #include "vmm/machine_config.h"
@@ -39,9 +40,14 @@ base::Result<std::string> overlay_path(const VmDirectory& directory, std::size_t
 base::Result<std::vector<DiskChain>> with_overlays(const VmDirectory& directory,
                                                    std::vector<DiskChain> chains);
 
+/// UUIDs of qcow2 layers by path, empty for those without: a file is opened for it once.
+using KnownUuids = KnownFiles<std::string>;
+
 /// What the manifest says of disks whose layers are written no more: with proofs of identity (T51).
+/// `known` has those layers afterwards.
 base::Result<std::vector<DiskRecord>> record_chains(const VmDirectory& directory,
-                                                    const std::vector<DiskChain>& chains);
+                                                    const std::vector<DiskChain>& chains,
+                                                    KnownUuids& known);
 
 /// The chains of a manifest, each layer proven to be there and the one that it was. Errors name the
 /// layer: kNotFound, kCorrupt (changed since).

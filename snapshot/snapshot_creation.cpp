@@ -216,7 +216,7 @@ base::Status SnapshotCreation::finish(PendingSnapshot& pending) {
     return base::fail(base::ErrorKind::kCancelled, "the snapshot was cancelled");
   }
   observer_.committing();
-  manifest_.disks = TRY(record_chains(wiring_.directory, frozen_));
+  manifest_.disks = TRY(record_chains(wiring_.directory, frozen_, wiring_.uuids));
   set_total();  // what the manifest can know of it
   TRY(pending.commit(manifest_));
   set_total();

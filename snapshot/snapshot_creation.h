@@ -28,6 +28,7 @@ class SnapshotCreation {
     const SnapshotStore& store;
     MachineRunner& runner;
     PresentBook& book;
+    KnownUuids& uuids;
   };
 
   SnapshotCreation(Wiring wiring, CreateOptions options, WorkObserver& observer)

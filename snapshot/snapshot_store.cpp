@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 
 #include "base/log.h"
 #include "snapshot/names.h"
@@ -176,11 +177,11 @@ base::Result<SnapshotList> SnapshotStore::list() const {
   return load_all<SnapshotList>(TRY(names()), [this](const std::string& id) { return load(id); });
 }
 
-std::optional<KnownInfos::Identity> SnapshotStore::identity_of(const std::string& id) const {
+std::optional<FileIdentity> SnapshotStore::identity_of(const std::string& id) const {
   struct stat status {};
   const std::string path = fmt::format("{}/{}", id, kManifestFile);
   if (::fstatat(folder_.get(), path.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return std::nullopt;
-  return KnownInfos::Identity(status);
+  return FileIdentity(status);
 }
 
 base::Result<SnapshotInfo> SnapshotStore::info_of(const std::string& id) const {
@@ -189,14 +190,16 @@ base::Result<SnapshotInfo> SnapshotStore::info_of(const std::string& id) const {
   if (known) return std::move(*known);
   auto manifest = TRY(load(id));
   // Unless it was replaced meanwhile.
-  if (identity && identity_of(id) == identity) known_->keep(*identity, manifest.info);
+  if (identity && identity_of(id) == identity) known_->keep(id, *identity, manifest.info);
   return std::move(manifest.info);
 }
 
 base::Result<SnapshotInfoList> SnapshotStore::infos() const {
   auto list = load_all<SnapshotInfoList>(TRY(names()),
                                          [this](const std::string& id) { return info_of(id); });
-  known_->keep_only(list.snapshots);
+  std::set<std::string_view> ids;
+  for (const SnapshotInfo& info : list.snapshots) ids.insert(info.id);
+  known_->keep_only([&](const std::string& id) { return ids.contains(id); });
   return list;
 }
 

@@ -7,7 +7,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "snapshot/file_ops.h"
-#include "snapshot/known_infos.h"
+#include "snapshot/known_files.h"
 #include "snapshot/manifest.h"
 #include "snapshot/pending_snapshot.h"
 
@@ -79,10 +79,10 @@ class SnapshotStore {
       : path_(std::move(path)),
         folder_(std::move(folder)),
         ops_(&ops),
-        known_(std::make_unique<KnownInfos>()) {}
+        known_(std::make_unique<KnownFiles<SnapshotInfo>>()) {}
 
   base::Result<std::vector<std::string>> names() const;
-  std::optional<KnownInfos::Identity> identity_of(const std::string& id) const;
+  std::optional<FileIdentity> identity_of(const std::string& id) const;
   base::Result<SnapshotInfo> info_of(const std::string& id) const;
   base::Status remove_leftovers() const;
   void remove_if_abandoned(const std::string& name) const;
@@ -94,7 +94,7 @@ class SnapshotStore {
   std::string path_;
   base::Fd folder_;
   const FileOps* ops_;
-  std::unique_ptr<KnownInfos> known_;
+  std::unique_ptr<KnownFiles<SnapshotInfo>> known_;  // by id
 };
 
 }  // namespace stasis::snapshot

@@ -173,7 +173,8 @@ base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& 
   if (!options.name.empty()) TRY(check_snapshot_name(options.name));
   const auto work =
       TRY(work_.take(fmt::format("creating snapshot \"{}\"", options.name), observer));
-  return SnapshotCreation({directory_, config_, store_, *runner_, *book_}, options, *work).run();
+  return SnapshotCreation({directory_, config_, store_, *runner_, *book_, uuids_}, options, *work)
+      .run();
 }
 
 // --- starting and stopping -----------------------------------------------------------------------

@@ -127,6 +127,7 @@ class VirtualMachine final : public VmControl {
   const VmConfig config_;
   const SnapshotStore store_;
   const base::Fd changed_;
+  KnownUuids uuids_;
   WorkSlot work_;
   std::optional<PresentBook> book_;  // not before `begin`
   base::Guarded<Facts> facts_;

@@ -184,35 +184,6 @@ TEST_CASE_METHOD(OpenStore, "a manifest that was damaged after it was read is fo
   CHECK(list->broken[0].error.kind() == base::ErrorKind::kCorrupt);
 }
 
-TEST_CASE("what was read from a manifest is known of that very file") {
-  struct stat status {};
-  status.st_ino = 7;
-  status.st_size = 100;
-  status.st_ctim = {10, 20};
-  const KnownInfos::Identity identity(status);
-  status.st_ctim.tv_nsec = 21;
-  const KnownInfos::Identity later(status);
-  KnownInfos known;
-  SnapshotInfo info;
-  info.id = new_id();
-  info.name = "one";
-  known.keep(identity, info);
-  REQUIRE(known.find(info.id, identity));
-  CHECK(known.find(info.id, identity)->name == "one");
-  CHECK_FALSE(known.find(info.id, later));
-  CHECK_FALSE(known.find(new_id(), identity));
-  info.name = "two";
-  known.keep(later, info);
-  CHECK(known.find(info.id, later)->name == "two");
-  known.keep_only({info});
-  CHECK(known.find(info.id, later));
-  known.keep_only({});
-  CHECK_FALSE(known.find(info.id, later));
-  known.keep(later, info);
-  known.forget(info.id);
-  CHECK_FALSE(known.find(info.id, later));
-}
-
 TEST_CASE_METHOD(OpenStore, "200 snapshots are listed, oldest first") {
   std::string parent;
   for (unsigned i = 0; i < 200; ++i) {
