@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "base/log.h"
 #include "snapshot/capture_support.h"
@@ -45,23 +46,32 @@ base::Result<std::string> uuid_of(const ImageLayer& layer) {
   return std::string();  // a user's own qcow2 file has none
 }
 
-/// What can be said of a file that is not written any more.
-base::Result<DiskLayer> describe_layer(const VmDirectory& directory, const ImageLayer& layer,
-                                       KnownUuids& known) {
+base::Result<struct stat> status_of(const ImageLayer& layer) {
   struct stat status {};
-  if (::stat(layer.path.c_str(), &status) != 0) {
-    return base::fail(base::errno_error(fmt::format("disk layer \"{}\"", layer.path)));
-  }
-  DiskLayer described{.path = relative(directory, layer.path),
-                      .format = devices::name_of(layer.format),
-                      .size_bytes = static_cast<std::uint64_t>(status.st_size),
-                      .mtime_ns = mtime_ns(status),
-                      .uuid = {}};
+  if (::stat(layer.path.c_str(), &status) == 0) return status;
+  return base::fail(base::errno_error(fmt::format("disk layer \"{}\"", layer.path)));
+}
+
+/// What can be said of a file that is not written any more.
+DiskLayer describe_layer(const VmDirectory& directory, const ImageLayer& layer,
+                         const struct stat& status, std::string uuid) {
+  return {.path = relative(directory, layer.path),
+          .format = devices::name_of(layer.format),
+          .size_bytes = static_cast<std::uint64_t>(status.st_size),
+          .mtime_ns = mtime_ns(status),
+          .uuid = std::move(uuid)};
+}
+
+base::Result<DiskLayer> record_layer(const VmDirectory& directory, const ImageLayer& layer,
+                                     KnownUuids& known) {
+  const auto status = TRY(status_of(layer));
   const FileIdentity identity(status);
   auto uuid = known.find(layer.path, identity);
-  described.uuid = uuid ? std::move(*uuid) : TRY(uuid_of(layer));
-  known.keep(layer.path, identity, described.uuid);
-  return described;
+  if (!uuid) {
+    uuid = TRY(uuid_of(layer));
+    known.keep(layer.path, identity, *uuid);
+  }
+  return describe_layer(directory, layer, status, std::move(*uuid));
 }
 
 base::Result<ImageLayer> proven_layer(const VmDirectory& directory, const DiskLayer& record) {
@@ -72,8 +82,8 @@ base::Result<ImageLayer> proven_layer(const VmDirectory& directory, const DiskLa
   }
   const ImageLayer layer{absolute(directory, record.path),
                          record.format == "qcow2" ? ImageFormat::kQcow2 : ImageFormat::kRaw};
-  KnownUuids nothing;  // what is there is to be seen
-  const DiskLayer now = TRY(describe_layer(directory, layer, nothing));
+  const auto status = TRY(status_of(layer));
+  const DiskLayer now = describe_layer(directory, layer, status, TRY(uuid_of(layer)));
   if (now == record) return layer;
   const char* what = now.uuid != record.uuid               ? "is another image"
                      : now.size_bytes != record.size_bytes ? "has another size"
@@ -162,7 +172,7 @@ base::Result<std::vector<DiskRecord>> record_chains(const VmDirectory& directory
   for (const auto& chain : chains) {
     DiskRecord record{chain.id, chain.read_only, {}};
     for (const auto& layer : chain.layers) {
-      record.layers.push_back(TRY(describe_layer(directory, layer, known)));
+      record.layers.push_back(TRY(record_layer(directory, layer, known)));
       paths.insert(layer.path);
     }
     records.push_back(std::move(record));
