@@ -34,6 +34,18 @@ int test_until_end(Machine& machine, int limit) {
   return tests;
 }
 
+/// The same with a machine of `config`. On a busy host its guest may be through before it is
+/// stopped for the first time: then once more.
+int test_stops(const MachineConfig& config, int limit) {
+  constexpr int kRuns = 20;
+  for (int run = 0; run < kRuns; ++run) {
+    Transcript console;
+    const auto machine = Machine::create(config, {console}).value();
+    if (const int tests = test_until_end(*machine, limit); tests > 0) return tests;
+  }
+  return 0;
+}
+
 MachineConfig smp(unsigned cpus) {
   auto config = guest("smp");
   config.cpus = cpus;
@@ -47,9 +59,7 @@ TEST_CASE("a restored machine's state is the saved one, wherever the guest was s
   int stops = 0;
   for (const char* name : {"hello", "timer", "acpi_walk", "long_mode", "bad_io", "counter"}) {
     INFO(name);
-    Transcript console;
-    const auto machine = Machine::create(guest(name), {console}).value();
-    stops += test_until_end(*machine, 40);
+    stops += test_stops(guest(name), 40);
   }
   CHECK(stops > 6);
 }
@@ -57,16 +67,13 @@ TEST_CASE("a restored machine's state is the saved one, wherever the guest was s
 TEST_CASE("processors that wait to be started and those that run are restored as they were") {
   for (const unsigned cpus : {1U, 2U, 4U, 32U}) {
     INFO(cpus << " vCPUs");
-    Transcript console;
-    const auto machine = Machine::create(smp(cpus), {console}).value();
-    CHECK(test_until_end(*machine, cpus > 4 ? 6 : 20) > 0);
+    CHECK(test_stops(smp(cpus), cpus > 4 ? 6 : 20) > 0);
   }
 }
 
 TEST_CASE("a machine with every device and memory above 4 GiB is restored as it was") {
   const ScratchDisk disk;
   const ScratchDisk read_only;
-  Transcript console;
   auto config = guest("pci_scan");
   config.cpus = 2;
   config.memory_bytes = std::uint64_t{6} << 30;
@@ -74,8 +81,7 @@ TEST_CASE("a machine with every device and memory above 4 GiB is restored as it 
                   {.path = read_only.path, .read_only = true, .id = "second"}};
   config.net = UserNetConfig{};
   config.console.port = ConsoleConfig::Port::kVirtio;
-  const auto machine = Machine::create(config, {console}).value();
-  CHECK(test_until_end(*machine, 20) > 0);
+  CHECK(test_stops(config, 20) > 0);
 }
 
 TEST_CASE("a machine that never ran is restored as it was") {
