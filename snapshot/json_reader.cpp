@@ -22,7 +22,7 @@ Result<JsonReader> JsonReader::parse(std::string_view text, std::string where) {
   if (!is_flat) return fail(ErrorKind::kCorrupt, where + ": nested too deep");
   if (value.is_discarded()) return fail(ErrorKind::kCorrupt, where + ": not JSON");
   if (!value.is_object()) return fail(ErrorKind::kCorrupt, where + ": not a JSON object");
-  return JsonReader(std::move(value), std::move(where));
+  return JsonReader(std::make_shared<const json>(std::move(value)), std::move(where));
 }
 
 Status JsonReader::check_schema(std::uint64_t newest) {
@@ -42,10 +42,14 @@ tl::unexpected<base::Error> JsonReader::unknown_word(const char* name,
   return bad(name, fmt::format("unknown word \"{}\"", word));
 }
 
+JsonReader JsonReader::inside(const json& item, std::string_view place) const {
+  return JsonReader(Value(value_, &item), fmt::format("{}: {}", where_, place));
+}
+
 Result<const json*> JsonReader::member(const char* name) {
   known_.emplace_back(name);
-  const auto found = value_.find(name);
-  if (found == value_.end()) return bad(name, "missing");
+  const auto found = value_->find(name);
+  if (found == value_->end()) return bad(name, "missing");
   return &*found;
 }
 
@@ -81,7 +85,7 @@ Result<std::string> JsonReader::any(const char* name) {
 Result<JsonReader> JsonReader::object(const char* name) {
   const json& found = *TRY(member(name));
   if (!found.is_object()) return bad(name, "not an object");
-  return JsonReader(found, fmt::format("{}: {}", where_, name));
+  return inside(found, name);
 }
 
 Result<const json*> JsonReader::list(const char* name, std::size_t max_count) {
@@ -93,10 +97,12 @@ Result<const json*> JsonReader::list(const char* name, std::size_t max_count) {
 
 Result<std::vector<JsonReader>> JsonReader::objects(const char* name, std::size_t max_count) {
   std::vector<JsonReader> readers;
-  for (const json& item : *TRY(list(name, max_count))) {
+  const json& items = *TRY(list(name, max_count));
+  readers.reserve(items.size());
+  for (const json& item : items) {
     const std::string place = fmt::format("{}[{}]", name, readers.size());
     if (!item.is_object()) return bad(place.c_str(), "not an object");
-    readers.push_back(JsonReader(item, fmt::format("{}: {}", where_, place)));
+    readers.push_back(inside(item, place));
   }
   return readers;
 }
@@ -112,9 +118,10 @@ Result<std::vector<std::string>> JsonReader::texts(const char* name, std::size_t
 }
 
 Status JsonReader::finish() const {
-  for (const auto& item : value_.items()) {
-    if (std::find(known_.begin(), known_.end(), item.key()) == known_.end()) {
-      return bad(fmt::format("\"{}\"", item.key().substr(0, 64)).c_str(), "unknown member");
+  for (auto item = value_->begin(); item != value_->end(); ++item) {
+    const std::string& name = item.key();
+    if (std::find(known_.begin(), known_.end(), name) == known_.end()) {
+      return bad(fmt::format("\"{}\"", name.substr(0, 64)).c_str(), "unknown member");
     }
   }
   return {};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@ namespace stasis::snapshot {
 /// Reads one JSON object whose content nobody vouches for: each member is asked for by name, kind
 /// and range, and `finish` refuses those that nobody asked for. Errors are kCorrupt and name the
 /// place: `machine.disks[1].path: not a text`.
+/// Readers of what is inside share the document, which lives as long as any of them.
 class JsonReader {
  public:
   /// The object in `text`, nested at most 32 levels deep; `where` stands at the front of each
@@ -25,7 +27,7 @@ class JsonReader {
   /// Schema numbers stand in member "schema": kUnsupported when it is above `newest`.
   base::Status check_schema(std::uint64_t newest);
 
-  bool has(const char* name) const { return value_.contains(name); }
+  bool has(const char* name) const { return value_->contains(name); }
 
   base::Result<std::string> text(const char* name, std::size_t max_bytes = kMaxText);
   base::Result<std::uint64_t> number(const char* name, std::uint64_t low = 0,
@@ -58,13 +60,16 @@ class JsonReader {
   static constexpr std::size_t kMaxText = 4096;
 
  private:
-  JsonReader(nlohmann::json value, std::string where)
-      : value_(std::move(value)), where_(std::move(where)) {}
+  using Value = std::shared_ptr<const nlohmann::json>;
+  JsonReader(Value value, std::string where) : value_(std::move(value)), where_(std::move(where)) {}
   base::Result<const nlohmann::json*> member(const char* name);
   base::Result<const nlohmann::json*> list(const char* name, std::size_t max_count);
   tl::unexpected<base::Error> unknown_word(const char* name, std::string_view word) const;
 
-  nlohmann::json value_;
+  /// Of `item`, which is within this one.
+  JsonReader inside(const nlohmann::json& item, std::string_view place) const;
+
+  Value value_;
   std::string where_;
   std::vector<std::string> known_;
 };

@@ -219,6 +219,7 @@ base::Status SnapshotCreation::finish(PendingSnapshot& pending) {
   manifest_.disks = TRY(record_chains(wiring_.directory, frozen_, wiring_.uuids));
   set_total();  // what the manifest can know of it
   TRY(pending.commit(manifest_));
+  wiring_.store.remember(manifest_.info);
   set_total();
   note_commit();
   return {};

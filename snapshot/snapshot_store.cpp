@@ -194,6 +194,10 @@ base::Result<SnapshotInfo> SnapshotStore::info_of(const std::string& id) const {
   return std::move(manifest.info);
 }
 
+void SnapshotStore::remember(const SnapshotInfo& info) const {
+  if (const auto identity = identity_of(info.id)) known_->keep(info.id, *identity, info);
+}
+
 base::Result<SnapshotInfoList> SnapshotStore::infos() const {
   auto list = load_all<SnapshotInfoList>(TRY(names()),
                                          [this](const std::string& id) { return info_of(id); });

@@ -62,6 +62,9 @@ class SnapshotStore {
   /// As above, with the folder to read the files by.
   base::Result<OpenSnapshot> open_snapshot(const std::string& id) const;
 
+  /// Spares `infos` the reading of what was just committed; `info` is as the manifest has it.
+  void remember(const SnapshotInfo& info) const;
+
   /// Its children become children of its parent; then it goes. kNotFound, kIo. After an error it is
   /// still there, whole. A broken snapshot can be removed, too: its children become roots.
   base::Status remove(const std::string& id) const;

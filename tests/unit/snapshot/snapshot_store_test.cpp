@@ -169,6 +169,20 @@ TEST_CASE_METHOD(OpenStore, "the short list follows every change, also those of 
   CHECK(names().size() == 2);
 }
 
+TEST_CASE_METHOD(OpenStore, "what was just committed need not be read, until it changes") {
+  const Manifest manifest = add();
+  SnapshotInfo told = manifest.info;
+  told.notes = "not in the file";
+  store.remember(told);
+  CHECK(store.infos()->snapshots.at(0).notes == told.notes);
+  REQUIRE(open().rename(manifest.info.id, "new", ""));
+  CHECK(store.infos()->snapshots.at(0).name == "new");
+  CHECK(store.infos()->snapshots.at(0).notes.empty());
+  told.id = new_id();
+  store.remember(told);  // there is none
+  CHECK(store.infos()->snapshots.size() == 1);
+}
+
 TEST_CASE_METHOD(OpenStore, "a manifest that was damaged after it was read is found broken") {
   const Manifest manifest = add();
   REQUIRE(store.infos()->snapshots.size() == 1);
