@@ -74,6 +74,8 @@ base::Error exchange_error(const error_code& error) {
 
 class HttpClient::Impl {
  public:
+  Impl() { buffer_.reserve(kUsualAnswer); }
+
   error_code connect(const std::string& name, std::chrono::milliseconds timeout) {
     error_code result;
     stream_.expires_after(timeout);
@@ -105,6 +107,9 @@ class HttpClient::Impl {
     context_.restart();
     context_.run();
   }
+
+  // An answer is read into what room there is: without any, in pieces of 512 bytes.
+  static constexpr std::size_t kUsualAnswer = 16 * 1024;
 
   asio::io_context context_{1};
   beast::basic_stream<asio::local::stream_protocol> stream_{context_};
