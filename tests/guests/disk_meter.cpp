@@ -11,7 +11,7 @@ constexpr unsigned kMaxDisks = 8;
 constexpr unsigned kDepth = 2;            // requests in flight on each disk
 constexpr unsigned kQueueSize = 8;        // descriptors; a request takes three
 constexpr unsigned kBlocks = 64 * 256;    // of 4 KiB
-constexpr uint32_t kPollTicks = 1 << 24;  // between looks at COM1
+constexpr uint32_t kPollTicks = 1 << 21;  // between looks at COM1
 constexpr uint16_t kCom1 = 0x3F8;
 
 // --- Ports, counter, text ------------------------------------------------------------------------
