@@ -1,12 +1,15 @@
 #include "base/thread_placement.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
-#include <fstream>
-#include <optional>
-#include <sstream>
-#include <string>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
 
 namespace stasis::base {
 namespace {
@@ -64,31 +67,37 @@ void wake_here(pid_t id, const std::function<void()>& wake) {
   act_bound(id, only_here, *all, wake);
 }
 
-/// From the 39th field of its `stat` (proc(5)); the second may have spaces and ends with the last
+ThreadWatch::ThreadWatch(pid_t thread)
+    : stat_(::open(fmt::format("/proc/self/task/{}/stat", thread).c_str(), O_RDONLY | O_CLOEXEC)) {}
+
+/// From the 39th field of its `stat`; the second may have spaces and ends with the last
 /// parenthesis.
-std::optional<int> cpu_of(pid_t thread) {
-  constexpr int kFieldsBefore = 36;  // from the third field on
-  std::ifstream file("/proc/self/task/" + std::to_string(thread) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  const auto name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string skipped;
-  for (int i = 0; i < kFieldsBefore; ++i) fields >> skipped;
+std::optional<int> ThreadWatch::cpu() const {
+  constexpr int kFieldsBefore = 36;  // behind the parenthesis
+  std::array<char, 1024> bytes;
+  const ssize_t size = ::pread(stat_.get(), bytes.data(), bytes.size(), 0);
+  if (size <= 0) return std::nullopt;
+  std::string_view text(bytes.data(), static_cast<std::size_t>(size));
+  text.remove_prefix(std::min(text.size(), text.rfind(')') + 2));
+  for (int i = 0; i < kFieldsBefore; ++i) {
+    const auto end = text.find(' ');
+    if (end == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(end + 1);
+  }
   int cpu = -1;
-  if (!(fields >> cpu) || cpu < 0) return std::nullopt;
+  std::from_chars(text.data(), text.data() + text.size(), cpu);
+  if (cpu < 0) return std::nullopt;
   return cpu;
 }
 
-void leave_cpus_of(std::span<const pid_t> others) {
+void leave_cpus_of(std::span<const ThreadWatch> others) {
   const int here = ::sched_getcpu();
   const auto all = cpus_of(0);
   if (here < 0 || !all) return;
   cpu_set_t free = *all;
   bool is_shared = false;
-  for (const pid_t other : others) {
-    const auto its = cpu_of(other);
+  for (const ThreadWatch& other : others) {
+    const auto its = other.cpu();
     if (!its) continue;
     is_shared = is_shared || *its == here;
     CPU_CLR(static_cast<unsigned>(*its), &free);

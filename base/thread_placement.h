@@ -7,6 +7,8 @@
 #include <span>
 #include <thread>
 
+#include "base/fd.h"
+
 namespace stasis::base {
 
 /// Takes `thread`, which the caller has just made or woken and which is to work beside him, off his
@@ -25,12 +27,23 @@ void wake_elsewhere(std::thread& thread, const std::function<void()>& wake);
 /// more important may have come to meanwhile.
 void wake_here(pid_t id, const std::function<void()>& wake);
 
-/// The CPU on which a thread of this process runs, or ran last.
-std::optional<int> cpu_of(pid_t thread);
+/// Tells where a thread of this process is. Opens a file for that once: a process that opens one
+/// while another of its threads makes its table of descriptors larger waits for milliseconds.
+/// Threads: one at a time.
+class ThreadWatch {
+ public:
+  explicit ThreadWatch(pid_t thread);
+
+  /// The CPU on which it runs, or ran last; nothing when it is gone.
+  std::optional<int> cpu() const;
+
+ private:
+  Fd stat_;  // proc(5)
+};
 
 /// Takes the caller off his CPU if one of `others` runs or ran last there and another CPU that he
 /// may use is free of them; he will be woken there from then on. For who is woken by `others`: the
 /// kernel described above never parts those that were once put together.
-void leave_cpus_of(std::span<const pid_t> others);
+void leave_cpus_of(std::span<const ThreadWatch> others);
 
 }  // namespace stasis::base

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/short_turns.h"
-#include "base/thread_placement.h"
 
 namespace stasis::devices {
 
@@ -98,8 +97,9 @@ void EventLoop::resume() {
   changed_.notify_all();
 }
 
-void EventLoop::keep_off(std::vector<pid_t> others) {
-  post([this, others = std::move(others)]() mutable { others_ = std::move(others); });
+void EventLoop::keep_off(const std::vector<pid_t>& others) {
+  auto watches = std::make_shared<std::vector<base::ThreadWatch>>(others.begin(), others.end());
+  post([this, watches] { others_ = std::move(*watches); });
 }
 
 void EventLoop::run() {

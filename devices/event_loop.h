@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/thread_placement.h"
 
 namespace stasis::devices {
 
@@ -68,7 +69,7 @@ class EventLoop {
 
   /// From here on the loop's thread leaves a CPU where it finds one of `others`, threads of this
   /// process that wake it (base::leave_cpus_of). It looks now and then, while it has work.
-  void keep_off(std::vector<pid_t> others);
+  void keep_off(const std::vector<pid_t>& others);
 
   bool on_loop_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
 
@@ -96,7 +97,7 @@ class EventLoop {
   Phase phase_ = Phase::kIdle;    // guarded by mutex_
   std::vector<Callback> posted_;  // guarded by mutex_
   std::atomic<std::thread::id> thread_id_{};
-  std::vector<pid_t> others_;  // loop thread only, as the next
+  std::vector<base::ThreadWatch> others_;  // loop thread only, as the next
   std::chrono::steady_clock::time_point next_look_;
   int cpu_ = -1;        // where the last look left it
   std::thread thread_;  // last: joined before the rest goes

@@ -65,7 +65,7 @@ void Machine::keep_disks_off_vcpus() {
   if (disks().empty()) return;
   std::vector<pid_t> vcpus;
   for (const auto& thread : parts_->threads) vcpus.push_back(thread->id());
-  parts_->pci->keep_disks_off(std::move(vcpus));
+  parts_->pci->keep_disks_off(vcpus);
 }
 
 void Machine::work_beside_caller() {
@@ -97,7 +97,17 @@ void Machine::end(Ending ending) {
   parts_->latch.end(std::move(ending));
 }
 
+/// Disks that are held, and then vCPUs that stand still, wait for the caller, who is woken on the
+/// CPU where he went to sleep: not on one where a vCPU works, perhaps with more right to it.
+void Machine::keep_caller_off_vcpus() {
+  if (vcpu_watches_.empty()) {
+    for (const auto& thread : parts_->threads) vcpu_watches_.emplace_back(thread->id());
+  }
+  base::leave_cpus_of(vcpu_watches_);
+}
+
 base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {
+  keep_caller_off_vcpus();
   PausedMachine paused(*this);  // an early return lets everything run again
   TRY(parts_->pci->hold());     // first: vCPUs need not stand still for the host's storage
   paused.begin_ = std::chrono::steady_clock::now();

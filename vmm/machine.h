@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/thread_placement.h"
 #include "devices/byte_stream.h"
 #include "vmm/ending.h"
 #include "vmm/guest_ram.h"
@@ -147,8 +148,10 @@ class Machine {
   explicit Machine(std::unique_ptr<MachineParts> parts);
   void resume();
   void keep_disks_off_vcpus();
+  void keep_caller_off_vcpus();
 
   std::unique_ptr<MachineParts> parts_;
+  std::vector<base::ThreadWatch> vcpu_watches_;  // from the first pause on
   bool started_ = false;
 };
 

@@ -228,8 +228,8 @@ base::Status PciDevices::pause() {
   return {};
 }
 
-void PciDevices::keep_disks_off(std::vector<pid_t> vcpus) {
-  disk_loop_->keep_off(std::move(vcpus));
+void PciDevices::keep_disks_off(const std::vector<pid_t>& vcpus) {
+  disk_loop_->keep_off(vcpus);
 }
 
 void PciDevices::resume() {

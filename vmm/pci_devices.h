@@ -69,7 +69,7 @@ class PciDevices {
 
   /// From here on the disks' thread leaves a CPU where it finds one of the threads `vcpus`: one
   /// would wait for the other to sleep, or for the next tick. Needs a disk.
-  void keep_disks_off(std::vector<pid_t> vcpus);
+  void keep_disks_off(const std::vector<pid_t>& vcpus);
 
   /// While the loops are parked or not started.
   PciState save() const;

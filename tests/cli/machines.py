@@ -51,6 +51,18 @@ def started_without_files(world: World) -> None:
     world.call("kill", "one")
 
 
+def room_for_files(world: World) -> None:
+    """Each layer of a disk is an open file, and a table of them that has to grow stops who opens one."""
+    world.run("one", "spin")
+    for begin in ("run", "start"):
+        process = Path(f"/proc/{world.machine('one')['pid']}")
+        size = int((process / "status").read_text(encoding="utf-8").split("FDSize:")[1].split()[0])
+        demand(size >= 1024, f"after {begin}: a table of {size} files")
+        os.kill(int(process.name), signal.SIGTERM)
+        wait_for("end of the process", lambda process=process: not process.exists())
+        world.call("start", "one")
+
+
 def names_are_unique(world: World) -> None:
     world.run("one", "spin")
     _, talk = world.run("one", "spin", status=WRONG_STATE)
@@ -299,6 +311,7 @@ def records(world: World) -> None:
 TESTS = {
     "life": life,
     "without-files": started_without_files,
+    "files": room_for_files,
     "names": names_are_unique,
     "refusals": refusals_leave_nothing,
     "endings": endings,

@@ -115,18 +115,18 @@ TEST_CASE("a thread's CPU is told") {
   const int here = ::sched_getcpu();
   waiter.bind_to(here);
   waiter.stir();
-  CHECK(cpu_of(waiter.id()) == here);
-  CHECK_FALSE(cpu_of(0x7FFF'FFFF));
+  CHECK(ThreadWatch(waiter.id()).cpu() == here);
+  CHECK_FALSE(ThreadWatch(0x7FFF'FFFF).cpu());
 }
 
 /// Where `waiter` is from then on, bound nowhere.
 void bring_here(Waiter& waiter, const cpu_set_t& all) {
-  for (int i = 0; i < 100 && (i == 0 || cpu_of(waiter.id()) != ::sched_getcpu()); ++i) {
+  for (int i = 0; i < 100 && (i == 0 || ThreadWatch(waiter.id()).cpu() != ::sched_getcpu()); ++i) {
     waiter.bind_to(::sched_getcpu());
     waiter.stir();
     REQUIRE(::sched_setaffinity(waiter.id(), sizeof all, &all) == 0);
   }
-  REQUIRE(cpu_of(waiter.id()) == ::sched_getcpu());
+  REQUIRE(ThreadWatch(waiter.id()).cpu() == ::sched_getcpu());
 }
 
 TEST_CASE("a thread leaves the CPU of those it is to keep off, and is bound nowhere then") {
@@ -134,8 +134,8 @@ TEST_CASE("a thread leaves the CPU of those it is to keep off, and is bound nowh
   if (CPU_COUNT(&all) < 2) return;
   Waiter other;
   bring_here(other, all);
-  leave_cpus_of(std::array{other.id()});
-  CHECK(cpu_of(other.id()) != ::sched_getcpu());
+  leave_cpus_of(std::array{ThreadWatch(other.id())});
+  CHECK(ThreadWatch(other.id()).cpu() != ::sched_getcpu());
   const cpu_set_t left = cpus_of(0);
   CHECK(CPU_EQUAL(&left, &all));
 }
@@ -146,9 +146,9 @@ TEST_CASE("a thread stays where no CPU is free of the others") {
   bring_here(other, all);
   cpu_set_t here;
   CPU_ZERO(&here);
-  CPU_SET(static_cast<unsigned>(*cpu_of(other.id())), &here);
+  CPU_SET(static_cast<unsigned>(*ThreadWatch(other.id()).cpu()), &here);
   REQUIRE(::sched_setaffinity(0, sizeof here, &here) == 0);
-  leave_cpus_of(std::array{other.id()});
+  leave_cpus_of(std::array{ThreadWatch(other.id())});
   const cpu_set_t left = cpus_of(0);
   CHECK(CPU_EQUAL(&left, &here));
   REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
