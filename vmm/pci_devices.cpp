@@ -199,21 +199,22 @@ void PciDevices::start() {
   if (disk_loop_) disk_loop_->start();
 }
 
-/// Each device of the loop, on it; `calm` tells whether the device has come to rest.
+/// All devices of the loop in one turn of it; `calm` tells whether a device has come to rest.
 base::Status PciDevices::calm_on(devices::EventLoop& loop, Calm calm) {
-  for (const auto& slot : slots_) {
-    devices::VirtioDevice& device = *slot.device;
-    if (&device.loop() != &loop) continue;
-    bool at_rest = false;
-    loop.run_sync([&] { at_rest = (device.*calm)(); });
-    if (!at_rest) {
-      return base::fail(base::ErrorKind::kTimeout,
-                        fmt::format("{} did not finish its requests in time; is the host's storage "
-                                    "stuck?",
-                                    device.name()));
+  const devices::VirtioDevice* restless = nullptr;
+  loop.run_sync([&] {
+    for (const auto& slot : slots_) {
+      devices::VirtioDevice& device = *slot.device;
+      if (&device.loop() != &loop || (device.*calm)()) continue;
+      restless = &device;
+      return;
     }
-  }
-  return {};
+  });
+  if (restless == nullptr) return {};
+  return base::fail(
+      base::ErrorKind::kTimeout,
+      fmt::format("{} did not finish its requests in time; is the host's storage stuck?",
+                  restless->name()));
 }
 
 base::Status PciDevices::hold() {
