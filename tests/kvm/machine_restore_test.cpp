@@ -114,9 +114,9 @@ TEST_CASE("without a new generation the restored memory is the saved one, to the
   }
 }
 
-/// Runs the guest to its end, moving it to a new machine at each of up to 60 stops.
-std::string printed_while_moved(const MachineConfig& config) {
-  Transcript console;
+/// Runs the guest to its end, moving it to a new machine at each of up to 60 stops, whose number it
+/// returns.
+int run_and_move(const MachineConfig& config, Transcript& console) {
   auto machine = Machine::create(config, {console}).value();
   int moves = 0;
   for (machine->start(); !machine->ending();) {
@@ -133,9 +133,17 @@ std::string printed_while_moved(const MachineConfig& config) {
     if (++moves == 60) machine->wait();
   }
   INFO(moves << " moves");
-  CHECK(moves > 0);
   CHECK(machine->wait().kind == Ending::Kind::kPowerOff);
-  return console.text();
+  return moves;
+}
+
+/// On a busy host the guest may be through before it is stopped for the first time: then once more.
+std::string printed_while_moved(const MachineConfig& config) {
+  for (int run = 0; run < 20; ++run) {
+    Transcript console;
+    if (run_and_move(config, console) > 0) return console.text();
+  }
+  return "never moved";
 }
 
 // Timers, PCI configuration, power management in mid-access.

@@ -15,7 +15,6 @@ using namespace std::chrono_literals;
 
 void test_at_stop(const Machine& machine, const base::Result<PausedMachine>& paused, int stop) {
   REQUIRE(paused);
-  if (machine.ending()) return;
   const auto result = machine.selftest(*paused);
   INFO("stop " << stop << ": " << (result ? *result : result.error().message()));
   REQUIRE(result);
@@ -26,11 +25,12 @@ void test_at_stop(const Machine& machine, const base::Result<PausedMachine>& pau
 int test_until_end(Machine& machine, int limit) {
   test_at_stop(machine, machine.start_paused(), 0);
   int tests = 0;
-  for (; !machine.ending(); ++tests) {
+  for (; tests < limit; ++tests) {
     const auto paused = machine.pause();
-    if (tests < limit) test_at_stop(machine, paused, tests + 1);
+    if (machine.ending()) break;
+    test_at_stop(machine, paused, tests + 1);
   }
-  CHECK(machine.ending()->kind == Ending::Kind::kPowerOff);
+  CHECK(machine.wait().kind == Ending::Kind::kPowerOff);
   return tests;
 }
 
