@@ -90,19 +90,38 @@ std::optional<int> ThreadWatch::cpu() const {
   return cpu;
 }
 
+namespace {
+
+cpu_set_t without_cpus_of(std::span<const ThreadWatch> others, cpu_set_t cpus) {
+  for (const ThreadWatch& other : others) {
+    if (const auto its = other.cpu()) CPU_CLR(static_cast<unsigned>(*its), &cpus);
+  }
+  return cpus;
+}
+
+}  // namespace
+
 void leave_cpus_of(std::span<const ThreadWatch> others) {
   const int here = ::sched_getcpu();
   const auto all = cpus_of(0);
   if (here < 0 || !all) return;
-  cpu_set_t free = *all;
-  bool is_shared = false;
-  for (const ThreadWatch& other : others) {
-    const auto its = other.cpu();
-    if (!its) continue;
-    is_shared = is_shared || *its == here;
-    CPU_CLR(static_cast<unsigned>(*its), &free);
-  }
+  const cpu_set_t free = without_cpus_of(others, *all);
+  const bool is_shared = !CPU_ISSET(static_cast<unsigned>(here), &free);
   if (is_shared && CPU_COUNT(&free) != 0) act_bound(0, free, *all, [] {});
+}
+
+void Separation::look() {
+  const auto now = cpus_of(0);
+  if (!now) return;
+  if (!CPU_EQUAL(&*now, &bound_)) all_ = *now;
+  cpu_set_t wanted = without_cpus_of(*others_, all_);
+  if (CPU_COUNT(&wanted) == 0) wanted = all_;
+  if (CPU_EQUAL(&wanted, &*now)) return;
+  if (::sched_setaffinity(0, sizeof wanted, &wanted) == 0) bound_ = wanted;
+}
+
+void take_cpus_of_process() {
+  if (const auto all = cpus_of(::getpid())) ::sched_setaffinity(0, sizeof *all, &*all);
 }
 
 }  // namespace stasis::base

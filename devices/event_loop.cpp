@@ -97,9 +97,8 @@ void EventLoop::resume() {
   changed_.notify_all();
 }
 
-void EventLoop::keep_off(const std::vector<pid_t>& others) {
-  auto watches = std::make_shared<std::vector<base::ThreadWatch>>(others.begin(), others.end());
-  post([this, watches] { others_ = std::move(*watches); });
+void EventLoop::keep_off(std::shared_ptr<const base::ThreadWatches> others) {
+  post([this, others = std::move(others)] { others_.emplace(others); });
 }
 
 void EventLoop::run() {
@@ -116,7 +115,6 @@ void EventLoop::run() {
   while (park_or_stop()) {
     run_posted();
     poll_once();
-    look_for_others();
   }
 }
 
@@ -152,6 +150,7 @@ void EventLoop::poll_once() {
     ends.push_back(fds.size());
   }
   if (::poll(fds.data(), fds.size(), timeout_ms) < 0) return;
+  look_for_others();  // before any work: whom it wakes may take the CPU, and a vCPU go next
   if (fds[0].revents != 0) base::drain_eventfd(wake_);
   dispatch(std::span(fds).subspan(1, watched - 1));
   std::size_t begin = watched;
@@ -165,10 +164,10 @@ void EventLoop::poll_once() {
 /// When it was moved, and for a hundredth of its time at most, as the others may have been.
 void EventLoop::look_for_others() {
   constexpr int kPart = 100;
-  if (others_.empty()) return;
+  if (!others_) return;
   const auto begin = std::chrono::steady_clock::now();
   if (begin < next_look_ && ::sched_getcpu() == cpu_) return;
-  base::leave_cpus_of(others_);
+  others_->look();
   cpu_ = ::sched_getcpu();
   const auto end = std::chrono::steady_clock::now();
   next_look_ = end + kPart * (end - begin);

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -67,9 +68,9 @@ class EventLoop {
   void pause();
   void resume();
 
-  /// From here on the loop's thread leaves a CPU where it finds one of `others`, threads of this
-  /// process that wake it (base::leave_cpus_of). It looks now and then, while it has work.
-  void keep_off(const std::vector<pid_t>& others);
+  /// From here on the loop's thread keeps to the CPUs where it finds none of `others`, threads of
+  /// this process that wake it (base::Separation). It looks now and then, while it has work.
+  void keep_off(std::shared_ptr<const base::ThreadWatches> others);
 
   bool on_loop_thread() const { return std::this_thread::get_id() == thread_id_.load(); }
 
@@ -97,7 +98,7 @@ class EventLoop {
   Phase phase_ = Phase::kIdle;    // guarded by mutex_
   std::vector<Callback> posted_;  // guarded by mutex_
   std::atomic<std::thread::id> thread_id_{};
-  std::vector<base::ThreadWatch> others_;  // loop thread only, as the next
+  std::optional<base::Separation> others_;  // loop thread only, as the next
   std::chrono::steady_clock::time_point next_look_;
   int cpu_ = -1;        // where the last look left it
   std::thread thread_;  // last: joined before the rest goes

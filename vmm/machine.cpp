@@ -62,10 +62,16 @@ void Machine::start() {
 
 /// After the vCPUs have begun, which it waits for.
 void Machine::keep_disks_off_vcpus() {
-  if (disks().empty()) return;
-  std::vector<pid_t> vcpus;
-  for (const auto& thread : parts_->threads) vcpus.push_back(thread->id());
-  parts_->pci->keep_disks_off(vcpus);
+  if (!disks().empty()) parts_->pci->keep_disks_off(vcpu_watches());
+}
+
+/// Made when they are needed first: not on the way to a guest's first instruction.
+const std::shared_ptr<const base::ThreadWatches>& Machine::vcpu_watches() {
+  if (vcpu_watches_) return vcpu_watches_;
+  base::ThreadWatches watches;
+  for (const auto& thread : parts_->threads) watches.emplace_back(thread->id());
+  vcpu_watches_ = std::make_shared<const base::ThreadWatches>(std::move(watches));
+  return vcpu_watches_;
 }
 
 void Machine::work_beside_caller() {
@@ -100,10 +106,7 @@ void Machine::end(Ending ending) {
 /// Disks that are held, and then vCPUs that stand still, wait for the caller, who is woken on the
 /// CPU where he went to sleep: not on one where a vCPU works, perhaps with more right to it.
 void Machine::keep_caller_off_vcpus() {
-  if (vcpu_watches_.empty()) {
-    for (const auto& thread : parts_->threads) vcpu_watches_.emplace_back(thread->id());
-  }
-  base::leave_cpus_of(vcpu_watches_);
+  base::leave_cpus_of(*vcpu_watches());
 }
 
 base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {

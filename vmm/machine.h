@@ -147,11 +147,12 @@ class Machine {
   friend class PausedMachine;
   explicit Machine(std::unique_ptr<MachineParts> parts);
   void resume();
+  const std::shared_ptr<const base::ThreadWatches>& vcpu_watches();
   void keep_disks_off_vcpus();
   void keep_caller_off_vcpus();
 
   std::unique_ptr<MachineParts> parts_;
-  std::vector<base::ThreadWatch> vcpu_watches_;  // from the first pause on
+  std::shared_ptr<const base::ThreadWatches> vcpu_watches_;  // by vcpu_watches()
   bool started_ = false;
 };
 

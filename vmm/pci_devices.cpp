@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <utility>
 
 #include "devices/block/virtio_blk.h"
 #include "devices/net/virtio_net.h"
@@ -229,8 +230,8 @@ base::Status PciDevices::pause() {
   return {};
 }
 
-void PciDevices::keep_disks_off(const std::vector<pid_t>& vcpus) {
-  disk_loop_->keep_off(vcpus);
+void PciDevices::keep_disks_off(std::shared_ptr<const base::ThreadWatches> vcpus) {
+  disk_loop_->keep_off(std::move(vcpus));
 }
 
 void PciDevices::resume() {

@@ -6,6 +6,7 @@
 
 #include "base/guest_memory.h"
 #include "base/result.h"
+#include "base/thread_placement.h"
 #include "devices/byte_stream.h"
 #include "devices/console/virtio_console.h"
 #include "devices/event_loop.h"
@@ -67,9 +68,9 @@ class PciDevices {
   base::Status pause();
   void resume();
 
-  /// From here on the disks' thread leaves a CPU where it finds one of the threads `vcpus`: one
+  /// From here on the disks' thread keeps to CPUs where it finds none of the threads `vcpus`: one
   /// would wait for the other to sleep, or for the next tick. Needs a disk.
-  void keep_disks_off(const std::vector<pid_t>& vcpus);
+  void keep_disks_off(std::shared_ptr<const base::ThreadWatches> vcpus);
 
   /// While the loops are parked or not started.
   PciState save() const;

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/thread_placement.h"
 #include "devices/block/io_engine.h"
 
 namespace stasis::devices {
@@ -100,6 +101,7 @@ void ThreadEngine::run() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   pthread_setname_np(pthread_self(), "block-io");
+  base::take_cpus_of_process();
   while (IoTask* task = wait_for_task()) {
     const std::int64_t result = run_call(*task);
     task->result = result < 0 ? -errno : result;

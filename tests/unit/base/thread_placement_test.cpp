@@ -7,6 +7,9 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <memory>
+#include <thread>
+#include <utility>
 
 namespace stasis::base {
 namespace {
@@ -152,6 +155,94 @@ TEST_CASE("a thread stays where no CPU is free of the others") {
   const cpu_set_t left = cpus_of(0);
   CHECK(CPU_EQUAL(&left, &here));
   REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
+}
+
+std::shared_ptr<const ThreadWatches> watch(const Waiter& other) {
+  ThreadWatches watches;
+  watches.emplace_back(other.id());
+  return std::make_shared<const ThreadWatches>(std::move(watches));
+}
+
+/// Binds `other` to `cpu` and has it run there, so that it is found there.
+void bring_to(Waiter& other, int cpu) {
+  other.bind_to(cpu);
+  other.stir();
+  REQUIRE(ThreadWatch(other.id()).cpu() == cpu);
+}
+
+cpu_set_t without(cpu_set_t cpus, int cpu) {
+  CPU_CLR(static_cast<unsigned>(cpu), &cpus);
+  return cpus;
+}
+
+/// Two CPUs of `all`.
+std::array<int, 2> two_of(const cpu_set_t& all) {
+  std::array<int, 2> found{-1, -1};
+  for (int cpu = 0; cpu < CPU_SETSIZE && found[1] < 0; ++cpu) {
+    if (CPU_ISSET(static_cast<unsigned>(cpu), &all)) found[found[0] < 0 ? 0 : 1] = cpu;
+  }
+  return found;
+}
+
+TEST_CASE("a separated thread keeps off the others' CPU, wherever they go") {
+  const cpu_set_t all = cpus_of(0);
+  if (CPU_COUNT(&all) < 2) return;
+  const auto [first, second] = two_of(all);
+  Waiter other;
+  Separation separation(watch(other));
+  for (const int place : {first, second, first}) {
+    bring_to(other, place);
+    separation.look();
+    const cpu_set_t now = cpus_of(0);
+    const cpu_set_t expected = without(all, place);
+    CHECK(CPU_EQUAL(&now, &expected));
+    CHECK(::sched_getcpu() != place);
+  }
+  REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
+}
+
+TEST_CASE("a separated thread does not leave what somebody else binds it to") {
+  const cpu_set_t all = cpus_of(0);
+  if (CPU_COUNT(&all) < 2) return;
+  const int place = two_of(all)[0];
+  Waiter other;
+  Separation separation(watch(other));
+  bring_to(other, place);
+  separation.look();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(place), &one);
+  REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+  separation.look();
+  const cpu_set_t now = cpus_of(0);
+  CHECK(CPU_EQUAL(&now, &one));
+  REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
+}
+
+TEST_CASE("a separated thread may use all CPUs again when the others are gone") {
+  const cpu_set_t all = cpus_of(0);
+  auto other = std::make_unique<Waiter>();
+  Separation separation(watch(*other));
+  bring_here(*other, all);
+  separation.look();
+  other.reset();
+  separation.look();
+  const cpu_set_t now = cpus_of(0);
+  CHECK(CPU_EQUAL(&now, &all));
+}
+
+TEST_CASE("a thread of a bound maker can take the process's CPUs") {
+  const cpu_set_t all = cpus_of(::getpid());
+  cpu_set_t found;
+  std::thread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(two_of(all)[0]), &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    take_cpus_of_process();
+    found = cpus_of(0);
+  }).join();
+  CHECK(CPU_EQUAL(&found, &all));
 }
 
 TEST_CASE("who cannot be placed is woken all the same") {

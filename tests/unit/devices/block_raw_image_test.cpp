@@ -2,12 +2,15 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <csignal>
+#include <fstream>
+#include <thread>
 
 #include "tests/unit/devices/block_test_support.h"
 
@@ -41,6 +44,36 @@ TEST_CASE("io_uring is used unless threads are asked for or it is missing") {
   RawImageFixture forced(Engine::kThreads);
   CHECK(automatic.image->engine_name() == (make_uring_engine() ? "io_uring" : "threads"));
   CHECK(forced.image->engine_name() == "threads");
+}
+
+/// What the first thread of this process that has `name` may use.
+cpu_set_t cpus_of_thread(std::string_view name) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string found;
+    std::ifstream(task.path() / "comm") >> found;
+    if (found != name) continue;
+    REQUIRE(::sched_getaffinity(std::stoi(task.path().filename()), sizeof cpus, &cpus) == 0);
+    break;
+  }
+  return cpus;
+}
+
+TEST_CASE("an engine's thread is not bound as the loop's thread was that made it") {
+  cpu_set_t all;
+  REQUIRE(::sched_getaffinity(::getpid(), sizeof all, &all) == 0);
+  RawImageFixture disk(Engine::kThreads);
+  auto bytes = pattern(512, 1);
+  std::thread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+    REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
+    CHECK(run(*disk.image, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
+  }).join();
+  const cpu_set_t its = cpus_of_thread("block-io");
+  CHECK(CPU_EQUAL(&its, &all));
 }
 
 TEST_CASE("what was written is read back and lies in the file") {

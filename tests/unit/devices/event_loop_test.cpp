@@ -29,7 +29,7 @@ TEST_CASE("a watched descriptor calls back on the loop's thread") {
   CHECK(calls == 1);
 }
 
-TEST_CASE("a loop at work leaves the CPU of the threads it is to keep off") {
+TEST_CASE("a loop at work keeps to CPUs without the threads it is to keep off") {
   cpu_set_t all;
   REQUIRE(::sched_getaffinity(0, sizeof all, &all) == 0);
   if (CPU_COUNT(&all) < 2) return;
@@ -44,13 +44,20 @@ TEST_CASE("a loop at work leaves the CPU of the threads it is to keep off") {
     ::sched_setaffinity(0, sizeof only_here, &only_here);
     ::sched_setaffinity(0, sizeof all, &all);
   });
-  loop->keep_off({::gettid()});
+  base::ThreadWatches others;
+  others.emplace_back(::gettid());
+  loop->keep_off(std::make_shared<const base::ThreadWatches>(std::move(others)));
   int there = here;
   for (int i = 0; i < 1000 && there == here; ++i) {
     loop->run_sync([&] { there = ::sched_getcpu(); });
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   CHECK(there != here);
+  cpu_set_t left;
+  loop->run_sync([&] { ::sched_getaffinity(0, sizeof left, &left); });
+  CPU_CLR(static_cast<unsigned>(here), &all);
+  CHECK(CPU_EQUAL(&left, &all));
+  CPU_SET(static_cast<unsigned>(here), &all);
   REQUIRE(::sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
