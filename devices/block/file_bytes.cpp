@@ -1,5 +1,6 @@
 #include "devices/block/file_bytes.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -42,6 +43,14 @@ base::Status write_bytes(int fd, std::uint64_t offset, std::span<const std::byte
 base::Status write_all(int fd, const std::vector<MetadataWrite>& writes) {
   for (const MetadataWrite& write : writes) TRY(write_bytes(fd, write.offset, write.bytes));
   return {};
+}
+
+void begin_write_back(int fd) {
+  constexpr off_t kPieceBytes = off_t{1} << 20;
+  const off_t size = ::lseek(fd, 0, SEEK_END);  // of block devices, too; nobody reads at a position
+  for (off_t offset = 0; offset < size; offset += kPieceBytes) {
+    if (::sync_file_range(fd, offset, kPieceBytes, SYNC_FILE_RANGE_WRITE) < 0) return;
+  }
 }
 
 base::Status sync_data(int fd) {

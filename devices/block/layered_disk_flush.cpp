@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "devices/block/file_bytes.h"
 #include "devices/block/layered_disk.h"
 #include "devices/block/layered_disk_parts.h"
 
@@ -102,6 +103,7 @@ struct LayeredDisk::Sealing {
 
 /// Has the loop flush the frozen layers, and waits for it without holding it up.
 Status LayeredDisk::wait_until_sealed() {
+  for (const DiskLayer* layer : frozen_) begin_write_back(layer->file.fd.get());
   const auto sealing = std::make_shared<Sealing>();
   loop_.run_sync([&] {
     const JobPtr job = make_job([sealing](int error) {
