@@ -92,8 +92,9 @@ Result<Outcome> run_in_foreground(const RunRequest& request) {
     auto outcome = run_machine(around, *machine);
     if (outcome) return *outcome;
     base::log::info("{}: rebooting", request.machine.name);
+    const vmm::SurvivingState survivors = machine->surviving_state();
     machine.reset();  // its disks and ports are wanted by the next one
-    auto next = vmm::Machine::create(request.machine, {console->output()});
+    auto next = vmm::Machine::create(request.machine, {console->output()}, {}, survivors);
     if (!next) return Outcome{ExitCode::kFailed, "cannot restart: " + next.error().message()};
     machine = std::move(*next);
   }

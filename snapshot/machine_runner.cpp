@@ -44,14 +44,17 @@ void MachineRunner::see_off() {
   const std::lock_guard lock(mutex_);
   if (!machine_ || !machine_->ending()) return;
   Ending ending = *machine_->ending();
+  const vmm::SurvivingState survivors = machine_->surviving_state();
   drop_machine();  // its disks and ports are wanted by the next one
-  if (ending.kind == Ending::Kind::kReset && wiring_.reboot) return reboot(std::move(ending));
+  if (ending.kind == Ending::Kind::kReset && wiring_.reboot) {
+    return reboot(std::move(ending), survivors);
+  }
   state_ = PowerState::kOff;
   wiring_.ended(ending);
 }
 
-void MachineRunner::reboot(Ending ending) {
-  auto next = wiring_.reboot();
+void MachineRunner::reboot(Ending ending, const vmm::SurvivingState& survivors) {
+  auto next = wiring_.reboot(survivors);
   if (next) {
     machine_ = std::move(*next);
     return set_running(false);

@@ -31,8 +31,9 @@ class MachineRunner {
  public:
   struct Wiring {
     ConsoleInput& input;
-    /// Makes the machine that a reboot of the guest leads to; absent: a reboot is an end.
-    std::function<base::Result<std::unique_ptr<vmm::Machine>>()> reboot;
+    /// Makes the machine that a reboot of the guest leads to, with what is left of the one before;
+    /// absent: a reboot is an end.
+    std::function<base::Result<std::unique_ptr<vmm::Machine>>(const vmm::SurvivingState&)> reboot;
     /// Told how a run ended, on any thread, once the machine is gone. Must not call back.
     std::function<void(const vmm::Ending&)> ended;
   };
@@ -85,7 +86,7 @@ class MachineRunner {
       : wiring_(std::move(wiring)), wake_(std::move(wake)) {}
   void watch();
   void see_off();
-  void reboot(vmm::Ending ending);
+  void reboot(vmm::Ending ending, const vmm::SurvivingState& survivors);
   void drop_machine();
   void set_running(bool paused);
   int ended_fd();

@@ -90,7 +90,9 @@ base::Result<std::unique_ptr<VirtualMachine>> VirtualMachine::open(VmDirectory d
 base::Status VirtualMachine::begin() {
   book_ = TRY(PresentBook::open(directory_));
   MachineRunner::Wiring wiring{io_.input, nullptr, [this](const Ending& ending) { ended(ending); }};
-  if (config_.restart_on_reboot) wiring.reboot = [this] { return boot(); };
+  if (config_.restart_on_reboot) {
+    wiring.reboot = [this](const vmm::SurvivingState& survivors) { return boot(survivors); };
+  }
   runner_ = TRY(MachineRunner::create(std::move(wiring)));
   return {};
 }
@@ -179,8 +181,10 @@ base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& 
 
 // --- starting and stopping -----------------------------------------------------------------------
 
-base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot() const {
-  return vmm::Machine::create(TRY(present_config()), {io_.console}, take_ahead(Purpose::kBoot));
+base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot(
+    const std::optional<vmm::SurvivingState>& survivors) const {
+  return vmm::Machine::create(TRY(present_config()), {io_.console}, take_ahead(Purpose::kBoot),
+                              survivors);
 }
 
 /// The one that was begun for the first start, whatever for, else a new one.

@@ -98,7 +98,8 @@ class VirtualMachine final : public VmControl {
   void give_up(const std::vector<DiskChain>& chains);
   base::Result<vmm::MachineConfig> present_config() const;
 
-  base::Result<std::unique_ptr<vmm::Machine>> boot() const;
+  base::Result<std::unique_ptr<vmm::Machine>> boot(
+      const std::optional<vmm::SurvivingState>& survivors = {}) const;
   base::Result<std::unique_ptr<vmm::Machine>> restore(const OpenSnapshot& snapshot,
                                                       const std::vector<DiskChain>& chains,
                                                       const ApplyOptions& options) const;

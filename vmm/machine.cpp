@@ -17,10 +17,11 @@ PausedMachine::~PausedMachine() {
   if (machine_ != nullptr) machine_->resume();
 }
 
-base::Result<std::unique_ptr<Machine>> Machine::create(const MachineConfig& config, Io io,
-                                                       GroundAhead ahead) {
-  auto parts = TRY(
-      build_machine(config, io, std::move(ahead)));  // apart: an early return inside new would leak
+base::Result<std::unique_ptr<Machine>> Machine::create(
+    const MachineConfig& config, Io io, GroundAhead ahead,
+    const std::optional<SurvivingState>& survivors) {
+  auto parts = TRY(build_machine(config, io, std::move(ahead), survivors));
+  // Apart: an early return inside new would leak.
   return std::unique_ptr<Machine>(new Machine(std::move(parts)));
 }
 
@@ -83,6 +84,10 @@ base::Result<PausedMachine> Machine::start_paused(std::chrono::milliseconds limi
   parts_->pci->start();
   keep_disks_off_vcpus();
   return pause(limit);  // the vCPUs were not told to run yet
+}
+
+SurvivingState Machine::surviving_state() const {
+  return PlatformDevices::surviving_reset(parts_->platform->save());
 }
 
 const base::Fd& Machine::ended_event() const {

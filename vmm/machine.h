@@ -17,6 +17,7 @@
 #include "vmm/machine_config.h"
 #include "vmm/machine_disk.h"
 #include "vmm/machine_ground.h"
+#include "vmm/surviving_state.h"
 
 namespace stasis::vmm {
 
@@ -63,9 +64,11 @@ class Machine {
 
   /// Opens all that `config` names and loads the kernel; nothing runs yet. Errors are for people:
   /// one sentence with the value, the reason and the remedy.
-  /// `ahead`: a VM made ahead of time, if any.
-  static base::Result<std::unique_ptr<Machine>> create(const MachineConfig& config, Io io,
-                                                       GroundAhead ahead = {});
+  /// `ahead`: a VM made ahead of time, if any. `survivors`: of the machine before it, whose guest
+  /// asked for a reset; else the power has just been switched on.
+  static base::Result<std::unique_ptr<Machine>> create(
+      const MachineConfig& config, Io io, GroundAhead ahead = {},
+      const std::optional<SurvivingState>& survivors = {});
 
   /// The machine that `restore.state` was saved from, at rest until `start`. `config` has to
   /// describe the same devices, vCPUs and memory as then; its kernel is not looked at. Whatever the
@@ -136,6 +139,9 @@ class Machine {
 
   /// Takes them again; an error names a port that somebody else has by now.
   base::Status claim_ports(const PausedMachine& paused);
+
+  /// What a reset leaves of it, for the one that comes next. Also when it has ended.
+  SurvivingState surviving_state() const;
 
   /// Asks the guest to shut down (ACPI power button).
   void press_power_button();

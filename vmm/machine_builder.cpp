@@ -96,8 +96,9 @@ void add_threads(MachineParts& parts) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
-                                                          Machine::Io io, GroundAhead ahead) {
+base::Result<std::unique_ptr<MachineParts>> build_machine(
+    const MachineConfig& config, Machine::Io io, GroundAhead ahead,
+    const std::optional<SurvivingState>& survivors) {
   TRY(check_config(config));
   TRY(ahead.give_memory(config.memory_bytes));
   MachineGround ground = TRY(std::move(ahead).get());
@@ -105,7 +106,7 @@ base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& c
   auto parts = TRY(parts_on(config, std::move(ground)));
   TRY(load_guest(*parts));
   TRY(add_vcpus(*parts));
-  TRY(add_platform(*parts, io, TRY(PlatformDevices::power_on_state())));
+  TRY(add_platform(*parts, io, TRY(PlatformDevices::first_state(survivors))));
   TRY(add_pci(*parts, io, PciDevices::HostSide::kOpen, nullptr));
   add_threads(*parts);
   return parts;

@@ -12,8 +12,9 @@ namespace stasis::vmm {
 
 /// Assembles a machine, step by step, nothing running. The order is part of the design: guest
 /// memory is given to KVM before anything is put on a bus of KVM's, see KvmVm.
-base::Result<std::unique_ptr<MachineParts>> build_machine(const MachineConfig& config,
-                                                          Machine::Io io, GroundAhead ahead);
+base::Result<std::unique_ptr<MachineParts>> build_machine(
+    const MachineConfig& config, Machine::Io io, GroundAhead ahead,
+    const std::optional<SurvivingState>& survivors);
 
 /// What a machine is built from that has run before.
 struct SavedParts {

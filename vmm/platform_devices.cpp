@@ -16,10 +16,20 @@ std::uint64_t ram_bytes(const base::GuestMemory& memory, bool low) {
 
 }  // namespace
 
-base::Result<PlatformState> PlatformDevices::power_on_state() {
+base::Result<PlatformState> PlatformDevices::first_state(
+    const std::optional<SurvivingState>& survivors) {
   State state;
-  state.vm_gen_id = TRY(devices::VmGenId::random_state());
+  if (survivors) {
+    state.rtc = survivors->rtc;
+    state.vm_gen_id = survivors->vm_gen_id;
+  } else {
+    state.vm_gen_id = TRY(devices::VmGenId::random_state());
+  }
   return state;
+}
+
+SurvivingState PlatformDevices::surviving_reset(const State& state) {
+  return {devices::CmosRtc::after_reset(state.rtc), state.vm_gen_id};
 }
 
 PlatformDevices::PlatformDevices(const Wiring& wiring, const State& state)

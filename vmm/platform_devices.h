@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/guest_memory.h"
 #include "base/result.h"
@@ -12,6 +13,7 @@
 #include "devices/legacy/uart_16550.h"
 #include "devices/legacy/vm_gen_id.h"
 #include "vmm/kvm/kvm_interrupts.h"
+#include "vmm/surviving_state.h"
 
 namespace stasis::vmm {
 
@@ -38,8 +40,11 @@ class PlatformDevices {
     devices::ByteSink& serial_output;
   };
 
-  /// What a machine that is switched on starts with; the generation ID is random.
-  static base::Result<State> power_on_state();
+  /// What a machine starts with that is switched on, with a random generation ID, or whose guest
+  /// has reset it, with what survived.
+  static base::Result<State> first_state(const std::optional<SurvivingState>& survivors);
+
+  static SurvivingState surviving_reset(const State& state);
 
   PlatformDevices(const Wiring& wiring, const State& state);
 

@@ -105,6 +105,9 @@ CASES = {
     "panic": Case("panic", [r"about to panic\n"], status=PANIC),
     "reset_exit": Case("reset", [r"^about to reset\n$"], ["--on-reboot", "exit"], status=REBOOT),
     "reset_restarts": Case("reset", [], status=None, until=r"(about to reset\n[^a]*){3}"),
+    "reboots": Case("reboots", [r"life 0 ", r"life 1 year 77 ", r"life 2 year 77 "],
+                    check=lambda output: None if len(set(re.findall("generation (\\w+)", output))) == 1
+                    else "a reboot changed the generation"),
     "spin": Case("spin", [], status=None, until=r"spinning\n"),
     "halt": Case("halt", [], status=None, until=r"halted\n"),
 }

@@ -1,5 +1,6 @@
 #include "snapshot/virtual_machine.h"
 
+#include <array>
 #include <atomic>
 #include <fstream>
 #include <iterator>
@@ -283,6 +284,25 @@ TEST_CASE("a guest that reboots all the time can be asked for snapshots") {
   }
   CHECK(vm->snapshots().size() == taken);
   CHECK(vm->info().state == PowerState::kRunning);
+}
+
+TEST_CASE("a reboot keeps the CMOS clock and RAM and the generation, a new start does not") {
+  TestVm vm("reboots");
+  std::array<std::string, 2> generations;
+  for (std::string& generation : generations) {
+    vm.lines().forget();
+    REQUIRE(vm->start());
+    const std::string first = vm.lines().await(0);
+    CHECK_THAT(first, Catch::Matchers::StartsWith("life 0 year ") &&
+                          !Catch::Matchers::Contains(" year 77 "));
+    generation = first.substr(first.find("generation "));
+    CHECK(vm.lines().await(1) == "life 1 year 77 " + generation);
+    CHECK(vm.lines().await(2) == "life 2 year 77 " + generation);
+    while (vm->info().state != PowerState::kOff) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  CHECK(generations[0] != generations[1]);
 }
 
 TEST_CASE("a guest that ended leaves a machine that is off and starts again") {
