@@ -37,6 +37,13 @@ void act_bound(pid_t id, const cpu_set_t& some, const cpu_set_t& all,
   ::sched_setaffinity(id, sizeof all, &all);
 }
 
+cpu_set_t without_cpus_of(std::span<const ThreadWatch> others, cpu_set_t cpus) {
+  for (const ThreadWatch& other : others) {
+    if (const auto its = other.cpu()) CPU_CLR(static_cast<unsigned>(*its), &cpus);
+  }
+  return cpus;
+}
+
 }  // namespace
 
 /// A thread that is not asleep cannot run here at this moment, so it has moved when the first call
@@ -89,17 +96,6 @@ std::optional<int> ThreadWatch::cpu() const {
   if (cpu < 0) return std::nullopt;
   return cpu;
 }
-
-namespace {
-
-cpu_set_t without_cpus_of(std::span<const ThreadWatch> others, cpu_set_t cpus) {
-  for (const ThreadWatch& other : others) {
-    if (const auto its = other.cpu()) CPU_CLR(static_cast<unsigned>(*its), &cpus);
-  }
-  return cpus;
-}
-
-}  // namespace
 
 void leave_cpus_of(std::span<const ThreadWatch> others) {
   const int here = ::sched_getcpu();

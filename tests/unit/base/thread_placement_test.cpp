@@ -20,6 +20,13 @@ cpu_set_t cpus_of(pid_t id) {
   return cpus;
 }
 
+cpu_set_t only(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(cpu), &one);
+  return one;
+}
+
 /// A thread that is there until it is told to end.
 class Waiter {
  public:
@@ -38,9 +45,7 @@ class Waiter {
     turns_.wait(before);
   }
   void bind_to(int cpu) const {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<unsigned>(cpu), &one);
+    const cpu_set_t one = only(cpu);
     REQUIRE(::sched_setaffinity(id_, sizeof one, &one) == 0);
   }
   std::thread& thread() { return thread_; }
@@ -85,9 +90,7 @@ TEST_CASE("a thread that is woken elsewhere does not run here meanwhile") {
 }
 
 TEST_CASE("who is bound to a CPU stays bound") {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+  const cpu_set_t one = only(::sched_getcpu());
   Waiter waiter;
   REQUIRE(::sched_setaffinity(waiter.id(), sizeof one, &one) == 0);
   work_elsewhere(waiter.thread());
@@ -147,9 +150,7 @@ TEST_CASE("a thread stays where no CPU is free of the others") {
   const cpu_set_t all = cpus_of(0);
   Waiter other;
   bring_here(other, all);
-  cpu_set_t here;
-  CPU_ZERO(&here);
-  CPU_SET(static_cast<unsigned>(*ThreadWatch(other.id()).cpu()), &here);
+  const cpu_set_t here = only(*ThreadWatch(other.id()).cpu());
   REQUIRE(::sched_setaffinity(0, sizeof here, &here) == 0);
   leave_cpus_of(std::array{ThreadWatch(other.id())});
   const cpu_set_t left = cpus_of(0);
@@ -209,9 +210,7 @@ TEST_CASE("a separated thread does not leave what somebody else binds it to") {
   Separation separation(watch(other));
   bring_to(other, place);
   separation.look();
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(static_cast<unsigned>(place), &one);
+  const cpu_set_t one = only(place);
   REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
   separation.look();
   const cpu_set_t now = cpus_of(0);
@@ -235,9 +234,7 @@ TEST_CASE("a thread of a bound maker can take the process's CPUs") {
   const cpu_set_t all = cpus_of(::getpid());
   cpu_set_t found;
   std::thread([&] {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<unsigned>(two_of(all)[0]), &one);
+    const cpu_set_t one = only(two_of(all)[0]);
     ::sched_setaffinity(0, sizeof one, &one);
     take_cpus_of_process();
     found = cpus_of(0);
