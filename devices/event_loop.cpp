@@ -80,9 +80,15 @@ void EventLoop::run_sync(const Callback& task) {
   changed_.wait(lock, [&] { return done || phase_ == Phase::kStopping; });
 }
 
+/// Waking a sleeping loop to tell it would take two switches of threads, while a guest stands
+/// still.
 void EventLoop::pause() {
   std::unique_lock lock(mutex_);
   if (phase_ != Phase::kRunning) return;
+  if (is_asleep_ && posted_.empty()) {
+    phase_ = Phase::kParked;
+    return;
+  }
   phase_ = Phase::kPausing;
   base::signal_eventfd(wake_);
   changed_.wait(lock, [this] { return phase_ != Phase::kPausing; });
@@ -122,6 +128,11 @@ void EventLoop::run() {
 bool EventLoop::park_or_stop() {
   std::unique_lock lock(mutex_);
   if (phase_ == Phase::kPausing) {
+    lock.unlock();
+    run_posted();
+    lock.lock();
+  }
+  if (phase_ == Phase::kPausing) {
     phase_ = Phase::kParked;
     changed_.notify_all();
     changed_.wait(lock, [this] { return phase_ != Phase::kParked; });
@@ -138,6 +149,22 @@ void EventLoop::run_posted() {
   for (const auto& task : tasks) task();
 }
 
+/// False when it is to park or to end first.
+bool EventLoop::fall_asleep() {
+  const std::lock_guard lock(mutex_);
+  is_asleep_ = phase_ == Phase::kRunning;
+  return is_asleep_;
+}
+
+/// False when it was parked meanwhile, or is to end: what it was woken for may be out of date.
+bool EventLoop::wake_up() {
+  std::unique_lock lock(mutex_);
+  is_asleep_ = false;
+  if (phase_ != Phase::kParked) return phase_ == Phase::kRunning;
+  changed_.wait(lock, [this] { return phase_ != Phase::kParked; });
+  return false;
+}
+
 void EventLoop::poll_once() {
   std::vector<pollfd> fds;
   fds.push_back({wake_.get(), POLLIN, 0});
@@ -149,7 +176,9 @@ void EventLoop::poll_once() {
     hook->before_poll(fds, timeout_ms);
     ends.push_back(fds.size());
   }
-  if (::poll(fds.data(), fds.size(), timeout_ms) < 0) return;
+  if (!fall_asleep()) return;
+  const int answers = ::poll(fds.data(), fds.size(), timeout_ms);
+  if (!wake_up() || answers < 0) return;
   look_for_others();  // before any work: whom it wakes may take the CPU, and a vCPU go next
   if (fds[0].revents != 0) base::drain_eventfd(wake_);
   dispatch(std::span(fds).subspan(1, watched - 1));

@@ -64,7 +64,8 @@ class EventLoop {
   /// is parked or not started, it runs at once in the caller.
   void run_sync(const Callback& task);
 
-  /// Parks the loop: on return no callback runs, and none will before `resume`.
+  /// Parks the loop: on return what was posted before has run, no callback runs, and none will
+  /// before `resume`. A loop that waits for its descriptors goes on sleeping.
   void pause();
   void resume();
 
@@ -85,6 +86,8 @@ class EventLoop {
   void run();
   bool park_or_stop();
   void run_posted();
+  bool fall_asleep();
+  bool wake_up();
   void poll_once();
   void dispatch(std::span<const pollfd> fds);
   void look_for_others();
@@ -96,6 +99,7 @@ class EventLoop {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Phase phase_ = Phase::kIdle;    // guarded by mutex_
+  bool is_asleep_ = false;        // guarded by mutex_: waits, and has nothing in its hands
   std::vector<Callback> posted_;  // guarded by mutex_
   std::atomic<std::thread::id> thread_id_{};
   std::optional<base::Separation> others_;  // loop thread only, as the next

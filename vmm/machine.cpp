@@ -108,8 +108,6 @@ void Machine::end(Ending ending) {
   parts_->latch.end(std::move(ending));
 }
 
-/// Disks that are held, and then vCPUs that stand still, wait for the caller, who is woken on the
-/// CPU where he went to sleep: not on one where a vCPU works, perhaps with more right to it.
 void Machine::keep_caller_off_vcpus() {
   base::leave_cpus_of(*vcpu_watches());
 }
@@ -129,8 +127,10 @@ base::Result<PausedMachine> Machine::pause(std::chrono::milliseconds limit) {
 
 void Machine::resume() {
   parts_->pci->resume();
-  if (!started_ || ending()) return;  // an ended machine stays at rest
-  for (const auto& thread : parts_->threads) thread->resume();
+  if (started_ && !ending()) {  // an ended machine stays at rest
+    for (const auto& thread : parts_->threads) thread->resume();
+  }
+  parts_->pci->release();  // now that no vCPU waits for a CPU
 }
 
 base::Result<MachineState> Machine::save(const PausedMachine& paused) const {

@@ -115,6 +115,14 @@ class Machine {
   /// Ends the machine from the host's side, unless it has ended already.
   void end(Ending ending);
 
+  /// The vCPUs' threads, for those who are to keep off their CPUs.
+  const std::shared_ptr<const base::ThreadWatches>& vcpu_watches();
+
+  /// For a caller who is about to pause the machine: held disks, and then vCPUs that stand still,
+  /// wait for him, who is woken on the CPU where he went to sleep: not on one where a vCPU works,
+  /// perhaps with more right to it. `pause` does it, too.
+  void keep_caller_off_vcpus();
+
   /// Freezes vCPUs, then device workers; disk requests in flight are finished first. kTimeout names
   /// what did not come to rest before `limit` passed; the machine then runs on.
   base::Result<PausedMachine> pause(std::chrono::milliseconds limit = std::chrono::seconds(10));
@@ -153,9 +161,7 @@ class Machine {
   friend class PausedMachine;
   explicit Machine(std::unique_ptr<MachineParts> parts);
   void resume();
-  const std::shared_ptr<const base::ThreadWatches>& vcpu_watches();
   void keep_disks_off_vcpus();
-  void keep_caller_off_vcpus();
 
   std::unique_ptr<MachineParts> parts_;
   std::shared_ptr<const base::ThreadWatches> vcpu_watches_;  // by vcpu_watches()

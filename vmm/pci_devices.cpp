@@ -222,11 +222,12 @@ base::Status PciDevices::hold() {
   return disk_loop_ ? calm_on(*disk_loop_, &devices::VirtioDevice::hold) : base::Status();
 }
 
+/// The loops first: their devices come to rest on this thread then, and nobody has to be woken.
 base::Status PciDevices::pause() {
-  TRY(calm_on(*loop_, &devices::VirtioDevice::quiesce));
-  if (disk_loop_) TRY(calm_on(*disk_loop_, &devices::VirtioDevice::quiesce));
   loop_->pause();
   if (disk_loop_) disk_loop_->pause();
+  TRY(calm_on(*loop_, &devices::VirtioDevice::quiesce));
+  if (disk_loop_) TRY(calm_on(*disk_loop_, &devices::VirtioDevice::quiesce));
   return {};
 }
 
@@ -236,8 +237,11 @@ void PciDevices::keep_disks_off(std::shared_ptr<const base::ThreadWatches> vcpus
 
 void PciDevices::resume() {
   loop_->resume();
+  if (disk_loop_) disk_loop_->resume();
+}
+
+void PciDevices::release() {
   if (!disk_loop_) return;
-  disk_loop_->resume();
   disk_loop_->post([this] {
     for (const auto& slot : slots_) {
       if (&slot.device->loop() == disk_loop_.get()) slot.device->release();

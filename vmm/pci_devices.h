@@ -59,7 +59,7 @@ class PciDevices {
   /// Starts the loops. Once.
   void start();
 
-  /// While vCPUs run still: waits for the disks' I/O that is in flight, and from here to `resume`
+  /// While vCPUs run still: waits for the disks' I/O that is in flight, and from here to `release`
   /// no disk begins with more. kTimeout names the one that did not finish in time.
   base::Status hold();
 
@@ -67,6 +67,9 @@ class PciDevices {
   /// to rest, and everything runs on.
   base::Status pause();
   void resume();
+
+  /// The disks begin with requests again, soon.
+  void release();
 
   /// From here on the disks' thread keeps to CPUs where it finds none of the threads `vcpus`: one
   /// would wait for the other to sleep, or for the next tick. Needs a disk.

@@ -74,8 +74,8 @@ class VirtioDevice {
   virtual void release() {}
 
   /// Before a snapshot, with the vCPUs stopped: what is in flight is finished and published in the
-  /// rings, or will be taken again from them. On the loop's thread, which is parked next. May wait
-  /// up to a few seconds for host I/O; false when that was not enough.
+  /// rings, or will be taken again from them. With the loop parked. May wait up to a few seconds
+  /// for host I/O; false when that was not enough.
   virtual bool quiesce() { return true; }
 };
 

@@ -74,6 +74,55 @@ TEST_CASE("a parked loop runs nothing until it is resumed") {
   CHECK(ran);
 }
 
+TEST_CASE("a pause finds what was posted before it done") {
+  auto loop = EventLoop::create("test").value();
+  loop->start();
+  for (int i = 0; i < 1000; ++i) {
+    bool ran = false;  // the pause orders the accesses
+    loop->post([&] { ran = true; });
+    loop->pause();
+    CHECK(ran);
+    loop->resume();
+  }
+}
+
+TEST_CASE("a loop that was parked asleep calls back for what came meanwhile, once it is resumed") {
+  auto loop = EventLoop::create("test").value();
+  const base::Fd event = base::make_eventfd().value();
+  std::atomic<int> calls{0};
+  loop->watch(event.get(), POLLIN, [&] {
+    base::drain_eventfd(event);
+    ++calls;
+  });
+  loop->start();
+  for (int i = 1; i <= 100; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(i % 2 * 500));  // asleep, or on the way
+    loop->pause();
+    const int before = calls;
+    base::signal_eventfd(event);
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    CHECK(calls == before);
+    loop->resume();
+    while (calls == before) std::this_thread::yield();
+    CHECK(calls == before + 1);
+  }
+}
+
+TEST_CASE("what a parked loop watches may be changed by the one who parked it") {
+  auto loop = EventLoop::create("test").value();
+  const base::Fd event = base::make_eventfd().value();
+  std::atomic<int> calls{0};
+  loop->watch(event.get(), POLLIN, [&] { ++calls; });
+  loop->start();
+  loop->run_sync([] {});
+  loop->pause();
+  base::signal_eventfd(event);
+  loop->unwatch(event.get());
+  loop->resume();
+  loop->run_sync([] {});
+  CHECK(calls == 0);
+}
+
 TEST_CASE("run_sync works before the start, while parked and from the loop itself") {
   auto loop = EventLoop::create("test").value();
   int count = 0;
