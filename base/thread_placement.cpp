@@ -29,17 +29,11 @@ std::optional<cpu_set_t> cpus_of(std::thread& thread) {
   return cpus;
 }
 
-/// Calls `act` while `id` may use `some` of its CPUs only, `all` of which it may use afterwards.
-void act_bound(pid_t id, const cpu_set_t& some, const cpu_set_t& all,
-               const std::function<void()>& act) {
-  ::sched_setaffinity(id, sizeof some, &some);
-  act();
-  ::sched_setaffinity(id, sizeof all, &all);
-}
+using Sight = std::optional<int> (ThreadWatch::*)() const;
 
-cpu_set_t without_cpus_of(std::span<const ThreadWatch> others, cpu_set_t cpus) {
+cpu_set_t without_cpus_of(std::span<const ThreadWatch> others, Sight sight, cpu_set_t cpus) {
   for (const ThreadWatch& other : others) {
-    if (const auto its = other.cpu()) CPU_CLR(static_cast<unsigned>(*its), &cpus);
+    if (const auto its = (other.*sight)()) CPU_CLR(static_cast<unsigned>(*its), &cpus);
   }
   return cpus;
 }
@@ -64,54 +58,76 @@ void work_elsewhere(std::thread& thread) {
   wake_elsewhere(thread, [] {});
 }
 
-void wake_here(pid_t id, const std::function<void()>& wake) {
+Stay::Stay() : all_(cpus_of(0)) {
   const int here = ::sched_getcpu();
-  const auto all = cpus_of(id);
-  if (here < 0 || !all || !CPU_ISSET(static_cast<unsigned>(here), &*all)) return wake();
+  if (here < 0 || !all_) return;
   cpu_set_t only_here;
   CPU_ZERO(&only_here);
   CPU_SET(static_cast<unsigned>(here), &only_here);
-  act_bound(id, only_here, *all, wake);
+  ::sched_setaffinity(0, sizeof only_here, &only_here);
+}
+
+void Stay::end() {
+  if (all_) ::sched_setaffinity(0, sizeof *all_, &*all_);
+  all_.reset();
 }
 
 ThreadWatch::ThreadWatch(pid_t thread)
     : stat_(::open(fmt::format("/proc/self/task/{}/stat", thread).c_str(), O_RDONLY | O_CLOEXEC)) {}
 
-/// From the 39th field of its `stat`; the second may have spaces and ends with the last
-/// parenthesis.
-std::optional<int> ThreadWatch::cpu() const {
+/// From the third and the 39th field of its `stat`; the second may have spaces and ends with the
+/// last parenthesis.
+std::optional<ThreadWatch::Sight> ThreadWatch::look() const {
   constexpr int kFieldsBefore = 36;  // behind the parenthesis
   std::array<char, 1024> bytes;
   const ssize_t size = ::pread(stat_.get(), bytes.data(), bytes.size(), 0);
   if (size <= 0) return std::nullopt;
   std::string_view text(bytes.data(), static_cast<std::size_t>(size));
   text.remove_prefix(std::min(text.size(), text.rfind(')') + 2));
+  Sight sight{.is_awake = text.starts_with('R')};
   for (int i = 0; i < kFieldsBefore; ++i) {
     const auto end = text.find(' ');
     if (end == std::string_view::npos) return std::nullopt;
     text.remove_prefix(end + 1);
   }
-  int cpu = -1;
-  std::from_chars(text.data(), text.data() + text.size(), cpu);
-  if (cpu < 0) return std::nullopt;
-  return cpu;
+  std::from_chars(text.data(), text.data() + text.size(), sight.cpu);
+  if (sight.cpu < 0) return std::nullopt;
+  return sight;
+}
+
+std::optional<int> ThreadWatch::cpu() const {
+  const auto sight = look();
+  return sight ? std::optional(sight->cpu) : std::nullopt;
+}
+
+std::optional<int> ThreadWatch::cpu_in_use() const {
+  const auto sight = look();
+  return sight && sight->is_awake ? std::optional(sight->cpu) : std::nullopt;
 }
 
 void leave_cpus_of(std::span<const ThreadWatch> others) {
   const int here = ::sched_getcpu();
   const auto all = cpus_of(0);
   if (here < 0 || !all) return;
-  const cpu_set_t free = without_cpus_of(others, *all);
+  const cpu_set_t free = without_cpus_of(others, &ThreadWatch::cpu, *all);
   const bool is_shared = !CPU_ISSET(static_cast<unsigned>(here), &free);
-  if (is_shared && CPU_COUNT(&free) != 0) act_bound(0, free, *all, [] {});
+  if (!is_shared || CPU_COUNT(&free) == 0) return;
+  ::sched_setaffinity(0, sizeof free, &free);
+  ::sched_setaffinity(0, sizeof *all, &*all);
+}
+
+cpu_set_t Separation::free_of_others() const {
+  const auto sight = from_ == From::kAll ? &ThreadWatch::cpu : &ThreadWatch::cpu_in_use;
+  const cpu_set_t free = without_cpus_of(*others_, sight, all_);
+  return CPU_COUNT(&free) == 0 ? all_ : free;
 }
 
 void Separation::look() {
+  if (!others_) return;
   const auto now = cpus_of(0);
   if (!now) return;
   if (!CPU_EQUAL(&*now, &bound_)) all_ = *now;
-  cpu_set_t wanted = without_cpus_of(*others_, all_);
-  if (CPU_COUNT(&wanted) == 0) wanted = all_;
+  const cpu_set_t wanted = free_of_others();
   if (CPU_EQUAL(&wanted, &*now)) return;
   if (::sched_setaffinity(0, sizeof wanted, &wanted) == 0) bound_ = wanted;
 }

@@ -26,10 +26,22 @@ void work_elsewhere(std::thread& thread);
 /// kernel likes to put it.
 void wake_elsewhere(std::thread& thread, const std::function<void()>& wake);
 
-/// Calls `wake`, which wakes the process or thread `id`, so that it goes on where the caller is,
-/// who is about to sleep or does nothing urgent, and not where it went to sleep, which somebody
-/// more important may have come to meanwhile.
-void wake_here(pid_t id, const std::function<void()>& wake);
+/// Binds the caller to the CPU where it is, and with it a process that it begins meanwhile: that
+/// would else begin on an idle CPU, which somebody more important may be about to come back to.
+/// Threads: one. Makes system calls only.
+class Stay {
+ public:
+  Stay();
+  ~Stay() { end(); }
+  Stay(const Stay&) = delete;
+  Stay& operator=(const Stay&) = delete;
+
+  /// The caller may use again what it could before. For the process that was begun, too.
+  void end();
+
+ private:
+  std::optional<cpu_set_t> all_;
+};
 
 /// Tells where a thread of this process is. Opens a file for that once: a process that opens one
 /// while another of its threads makes its table of descriptors larger waits for milliseconds.
@@ -41,7 +53,19 @@ class ThreadWatch {
   /// The CPU on which it runs, or ran last; nothing when it is gone.
   std::optional<int> cpu() const;
 
+  /// The CPU on which it runs or waits to; nothing while it sleeps.
+  std::optional<int> cpu_in_use() const;
+
+  /// What has to stay open in a forked child that is to watch, too.
+  int file() const { return stat_.get(); }
+
  private:
+  struct Sight {
+    bool is_awake = false;
+    int cpu = -1;
+  };
+  std::optional<Sight> look() const;
+
   Fd stat_;  // proc(5)
 };
 using ThreadWatches = std::vector<ThreadWatch>;
@@ -54,17 +78,26 @@ void leave_cpus_of(std::span<const ThreadWatch> others);
 /// Keeps a thread on the CPUs that are free of others, for one that is woken by them all the time:
 /// the kernel described above puts who is woken on the waker's CPU, behind him, when its own is in
 /// use for a moment. What the thread may use is what it was bound to by anybody else.
-/// Threads: the one that is kept.
+/// Threads: the one that is kept. Makes system calls only, so it is fit for a forked child.
 class Separation {
  public:
-  explicit Separation(std::shared_ptr<const ThreadWatches> others) : others_(std::move(others)) {}
+  /// Which of the others count: for who is woken by them all; for who only must not stand in the
+  /// way of those that work, as long as they do.
+  enum class From { kAll, kAwake };
+
+  /// `others`: null, and `look` does nothing.
+  explicit Separation(std::shared_ptr<const ThreadWatches> others, From from = From::kAll)
+      : others_(std::move(others)), from_(from) {}
 
   /// Where the others are now, the thread is not to run; where no CPU is free of them, it may run
   /// on all.
   void look();
 
  private:
+  cpu_set_t free_of_others() const;
+
   std::shared_ptr<const ThreadWatches> others_;
+  From from_;
   cpu_set_t all_{};    // what it may use
   cpu_set_t bound_{};  // what it was bound to last
 };

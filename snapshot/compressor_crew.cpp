@@ -143,7 +143,7 @@ int CompressorCrew::start_worker(unsigned number) {
   if (child < 0) return errno;
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the owner has one thread, which is the one that forked
-    close_all_but({});
+    close_all_but(target_.vcpu_files);
     if (::getppid() == owner_) work(number, workspaces_[number], workspace_bytes_);
     ::_exit(0);
   }
@@ -154,6 +154,7 @@ int CompressorCrew::start_worker(unsigned number) {
 void CompressorCrew::work(unsigned number, void* workspace, std::size_t size) {
   ZSTD_CCtx* context = make_context(workspace, size, *target_.level);
   const std::span buffer(static_cast<std::byte*>(workspace) + size, kFrameBytes);
+  base::Separation separation(target_.vcpus, base::Separation::From::kAwake);
   for (std::uint64_t batch = number; batch < batch_count(); batch += workers_) {
     CompressorSlot& slot = slot_of(batch);
     if (!wait_until_empty(slot)) return;
@@ -162,6 +163,7 @@ void CompressorCrew::work(unsigned number, void* workspace, std::size_t size) {
     bool is_good = context != nullptr;
     const std::uint64_t end = std::min((batch + 1) * kBatchBytes, contents_.stored_bytes());
     for (std::uint64_t start = batch * kBatchBytes; is_good && start < end; start += kFrameBytes) {
+      separation.look();
       const std::uint64_t wanted = std::min(kFrameBytes, end - start);
       is_good = add_frame(context, gather(contents_, start, wanted, buffer), slot);
     }

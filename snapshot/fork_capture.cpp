@@ -15,6 +15,7 @@
 #include <new>
 
 #include "base/thread_placement.h"
+#include "snapshot/page_table_memory.h"
 #include "snapshot/quiet_fork.h"
 #include "snapshot/ram_scan.h"
 
@@ -27,14 +28,21 @@ constexpr int kNice = 5;  // at least below the guest; not starved by one that n
 constexpr int kPollMs = 100;
 
 /// Lets the child end with its parent. Not PR_SET_PDEATHSIG: that follows the thread that forked,
-/// which may end before the work does.
-class ParentWatch final : public RamWriteWatch {
+/// which may end before the work does. And keeps it out of the guest's way: a vCPU on its CPU would
+/// stand behind it from one tick to the next now and then, whatever its priority.
+class ChildWatch final : public RamWriteWatch {
  public:
-  explicit ParentWatch(pid_t parent) : parent_(parent) {}
-  bool goes_on() override { return ::getppid() == parent_; }
+  ChildWatch(pid_t parent, std::shared_ptr<const base::ThreadWatches> vcpus)
+      : parent_(parent), separation_(std::move(vcpus), base::Separation::From::kAwake) {}
+
+  bool goes_on() override {
+    separation_.look();
+    return ::getppid() == parent_;
+  }
 
  private:
   pid_t parent_;
+  base::Separation separation_;
 };
 
 /// When the host runs out of memory, the copy goes and not the guest (proc(5), oom_score_adj).
@@ -63,31 +71,51 @@ bool has_shared(const std::vector<base::MemoryRegion>& regions) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<ForkCapture>> ForkCapture::create(RamFiles files) {
+base::Result<std::unique_ptr<ForkCapture>> ForkCapture::create(
+    RamFiles files, std::shared_ptr<const base::ThreadWatches> vcpus) {
   auto memory = TRY(base::Mapping::shared_anonymous(sizeof(RamWriteBoard)));
   new (memory.data()) RamWriteBoard;
-  return std::unique_ptr<ForkCapture>(new ForkCapture(std::move(files), std::move(memory)));
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return base::fail(base::errno_error("engine fork: socketpair"));
+  }
+  return std::unique_ptr<ForkCapture>(new ForkCapture(std::move(files), std::move(vcpus),
+                                                      std::move(memory),
+                                                      Line{base::Fd(ends[0]), base::Fd(ends[1])}));
+}
+
+ForkCapture::ForkCapture(RamFiles files, std::shared_ptr<const base::ThreadWatches> vcpus,
+                         base::Mapping board, Line go)
+    : files_(std::move(files)),
+      memory_(std::move(board)),
+      go_(std::move(go)),
+      target_(files_.target()) {
+  target_.forks_workers = true;
+  target_.starts_writeback = true;
+  target_.vcpus = std::move(vcpus);
+  if (target_.vcpus) {
+    for (const auto& vcpu : *target_.vcpus) target_.vcpu_files.push_back(vcpu.file());
+  }
+  childs_files_ = target_.vcpu_files;
+  childs_files_.insert(childs_files_.end(),
+                       {target_.data_file, target_.index_file, go_.childs.get()});
 }
 
 ForkCapture::~ForkCapture() {
   kill_child();
 }
 
+void ForkCapture::before_pause() {
+  find_page_tables();
+}
+
 base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions,
                                   WorkObserver& /*observer*/) {
-  RamTarget target = files_.target();
-  target.forks_workers = true;
-  target.starts_writeback = true;
   const pid_t parent = ::getpid();
-  std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return base::fail(base::errno_error("engine fork: socketpair"));
-  }
-  const base::Fd go(ends[0]);
-  go_ = base::Fd(ends[1]);
+  base::Stay stay;  // else the child may begin where the guest has just come to rest
   int pidfd = -1;
   const pid_t child = quiet_fork(&pidfd);
-  if (child == 0) run_child(regions, target, parent, go);
+  if (child == 0) run_child(regions, parent, stay);
   if (child < 0 && (errno == ENOMEM || errno == EAGAIN)) {
     return base::fail(ErrorKind::kOutOfResources,
                       "engine fork: the host has no memory or no process left for the copy; use "
@@ -100,29 +128,29 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
 }
 
 // Only system calls from here on: locks of threads that do not exist in the child may be held.
-void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, const RamTarget& target,
-                            pid_t parent, const base::Fd& go) const {
+void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, pid_t parent,
+                            base::Stay& stay) const {
   // Before it waits: a child of another capture must not wait for the end of this one's parent.
-  close_all_but(std::array{target.data_file, target.index_file, go.get()});
-  if (!hears_go(go)) ::_exit(1);
-  ::close(go.get());
+  close_all_but(childs_files_);
+  if (!hears_go(go_.childs)) ::_exit(1);
+  ::close(go_.childs.get());
+  stay.end();
   ::setpriority(PRIO_PROCESS, 0, std::max(::getpriority(PRIO_PROCESS, 0), kNice));
   volunteer_for_oom_killer();
   if (has_shared(regions)) {
     board().error = EOPNOTSUPP;
     ::_exit(1);
   }
-  ParentWatch watch(parent);
+  ChildWatch watch(parent, target_.vcpus);
   const bool is_done =
-      RamWriter(regions, target, watch, board()).write() && sync_ram_files(target, board());
+      RamWriter(regions, target_, watch, board()).write() && sync_ram_files(target_, board());
   ::_exit(is_done ? 0 : 1);
 }
 
-/// The child began where there was room, which is where the guest has just stood still.
 void ForkCapture::guest_runs() {
-  if (!go_.is_open()) return;
-  base::wake_here(child_, [this] { ::send(go_.get(), "", 1, MSG_NOSIGNAL); });
-  go_.reset();
+  if (!go_.parents.is_open()) return;
+  ::send(go_.parents.get(), "", 1, MSG_NOSIGNAL);
+  go_.parents.reset();
 }
 
 base::Result<RamCaptureResult> ForkCapture::finish(WorkObserver& observer) {

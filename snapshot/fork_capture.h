@@ -12,32 +12,43 @@ namespace stasis::snapshot {
 /// guest, and is the first to go when the host runs out of memory.
 class ForkCapture final : public RamCapture {
  public:
-  static base::Result<std::unique_ptr<ForkCapture>> create(RamFiles files);
+  /// `vcpus`: as of RamCaptureOptions.
+  static base::Result<std::unique_ptr<ForkCapture>> create(
+      RamFiles files, std::shared_ptr<const base::ThreadWatches> vcpus);
   ~ForkCapture() override;
   ForkCapture(const ForkCapture&) = delete;
   ForkCapture& operator=(const ForkCapture&) = delete;
 
   std::string_view engine() const override { return "fork"; }
+  void before_pause() override;
   base::Status capture(const std::vector<base::MemoryRegion>& regions,
                        WorkObserver& observer) override;
   void guest_runs() override;
   base::Result<RamCaptureResult> finish(WorkObserver& observer) override;
 
  private:
-  ForkCapture(RamFiles files, base::Mapping board)
-      : files_(std::move(files)), memory_(std::move(board)) {}
+  /// The two ends of a socket.
+  struct Line {
+    base::Fd parents;
+    base::Fd childs;
+  };
+
+  ForkCapture(RamFiles files, std::shared_ptr<const base::ThreadWatches> vcpus, base::Mapping board,
+              Line go);
 
   RamWriteBoard& board() const { return *reinterpret_cast<RamWriteBoard*>(memory_.data()); }
-  [[noreturn]] void run_child(const std::vector<base::MemoryRegion>& regions,
-                              const RamTarget& target, pid_t parent, const base::Fd& go) const;
+  [[noreturn]] void run_child(const std::vector<base::MemoryRegion>& regions, pid_t parent,
+                              base::Stay& stay) const;
   base::Error death_of_child(int status) const;
   void kill_child();
 
-  RamFiles files_;
+  const RamFiles files_;
   base::Mapping memory_;  // of the board, shared with the child
-  pid_t child_ = 0;       // 0: none, or reaped
+  Line go_;  // a byte from the parent, and the child begins; it ends when this is closed before
+  RamTarget target_;
+  std::vector<int> childs_files_;
+  pid_t child_ = 0;  // 0: none, or reaped
   base::Fd pidfd_;
-  base::Fd go_;  // a byte here, and the child begins; it ends when this is closed before
 };
 
 }  // namespace stasis::snapshot

@@ -115,7 +115,7 @@ base::Result<std::unique_ptr<RamCapture>> prepare_ram_capture(const base::Fd& fo
   if (engine == Engine::kStopAndCopy) {
     return std::make_unique<StopAndCopyCapture>(std::move(files));
   }
-  return std::unique_ptr<RamCapture>(TRY(ForkCapture::create(std::move(files))));
+  return std::unique_ptr<RamCapture>(TRY(ForkCapture::create(std::move(files), options.vcpus)));
 }
 
 }  // namespace stasis::snapshot

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/guest_memory.h"
 #include "base/result.h"
+#include "base/thread_placement.h"
 #include "snapshot/file_ops.h"
 #include "snapshot/manifest.h"
 #include "snapshot/vm_control.h"
@@ -21,7 +22,9 @@ inline constexpr const char* kRamIndexFile = "ram.index";
 
 struct RamCaptureOptions {
   Engine engine = Engine::kAuto;
-  std::optional<int> compression_level;  ///< zstd level 1..19; absent: raw
+  std::optional<int> compression_level = std::nullopt;  ///< zstd level 1..19; absent: raw
+  /// Whose CPUs those who write while the guest runs keep off, as long as there is another.
+  std::shared_ptr<const base::ThreadWatches> vcpus = nullptr;
 };
 
 /// What a finished capture left in its folder.
@@ -33,7 +36,7 @@ struct RamCaptureResult {
 
 /// One capture of RAM: prepared before the pause, taken in it, finished after it.
 ///
-///     prepare (anytime) -> capture (guest at rest) -> guest_runs -> finish
+///     prepare (anytime) -> before_pause -> capture (guest at rest) -> guest_runs -> finish
 ///
 /// Dropped before `finish` has returned, it stops whatever still works and waits for its end; the
 /// files stay half written. Threads: one at a time.
@@ -44,6 +47,10 @@ class RamCapture {
   /// "fork" or "stop-and-copy".
   virtual std::string_view engine() const = 0;
 
+  /// The guest is about to be stopped, for a `capture` on this thread: what can be done before is
+  /// done here. Cannot fail, and may be left out.
+  virtual void before_pause() {}
+
   /// The instant: RAM, which must not change during this call, is the image's contents when it
   /// returns, whatever the guest does to it afterwards. `regions` must stay mapped until `finish`
   /// has returned. fork: well below a millisecond for a GiB of huge pages. stop-and-copy: writes
@@ -53,7 +60,8 @@ class RamCapture {
                                WorkObserver& observer) = 0;
 
   /// The guest runs again: what works for the capture may take a CPU now. Until this or `finish` it
-  /// leaves all to the guest, whose vCPUs would wait behind it for the scheduler's next tick.
+  /// leaves all to the guest, whose vCPUs would wait behind it for the scheduler's next tick. On
+  /// the thread of `capture`.
   virtual void guest_runs() {}
 
   /// Waits until the image is durable; tells and asks `observer` about ten times a second. To be

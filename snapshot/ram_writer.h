@@ -2,10 +2,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/guest_memory.h"
+#include "base/thread_placement.h"
 #include "snapshot/digest.h"
 #include "snapshot/file_ops.h"
 #include "snapshot/ram_contents.h"
@@ -38,6 +41,9 @@ struct RamTarget {
   unsigned workers = 1;           ///< that compress
   bool forks_workers = false;     ///< workers are processes; otherwise threads
   bool starts_writeback = false;  ///< the host writes while more is added: a shorter sync
+  /// Threads of the guest, whose CPUs workers that are processes keep off; may be null.
+  std::shared_ptr<const base::ThreadWatches> vcpus;
+  std::vector<int> vcpu_files;  ///< what has to stay open for that
 };
 
 /// Asked often, by the writer, whether to go on. Fit for a forked child.

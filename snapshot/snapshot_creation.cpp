@@ -77,8 +77,9 @@ base::Status SnapshotCreation::take(MachineRunner::Session& session,
   if (session.machine() == nullptr) return take_off(pending);
   TRY(check_running(*session.machine()));
   if (wants_memory()) {
-    capture_ = TRY(prepare_ram_capture(pending.folder(), wiring_.config.machine.memory_bytes,
-                                       {options_.engine, options_.compression_level}));
+    capture_ = TRY(prepare_ram_capture(
+        pending.folder(), wiring_.config.machine.memory_bytes,
+        {options_.engine, options_.compression_level, session.machine()->vcpu_watches()}));
     manifest_.info.has_memory = true;
     manifest_.info.capture.engine = capture_->engine();
   }
@@ -126,6 +127,10 @@ void SnapshotCreation::take_back(std::vector<devices::PreparedOverlay>& overlays
 /// The instant. Nothing in here writes to a disk, unless the engine is stop-and-copy.
 base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Machine& machine,
                                       std::vector<devices::PreparedOverlay>& overlays) {
+  if (capture_) {
+    machine.keep_caller_off_vcpus();
+    capture_->before_pause();
+  }
   const auto asked = Clock::now();
   Clock::duration pause{};
   {

@@ -1,6 +1,7 @@
 #include "base/thread_placement.h"
 
 #include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,24 +97,27 @@ TEST_CASE("who is bound to a CPU stays bound") {
   work_elsewhere(waiter.thread());
   cpu_set_t left = cpus_of(waiter.id());
   CHECK(CPU_EQUAL(&left, &one));
-  wake_here(waiter.id(), [] {});
-  left = cpus_of(waiter.id());
-  CHECK(CPU_EQUAL(&left, &one));
 }
 
-TEST_CASE("who is woken here is woken once, and may run everywhere afterwards") {
+TEST_CASE("who stays is bound to its CPU until the end, a child that it makes, too") {
   const cpu_set_t all = cpus_of(0);
-  Waiter waiter;
-  int woken = 0;
-  cpu_set_t meanwhile;
-  wake_here(waiter.id(), [&] {
-    ++woken;
-    meanwhile = cpus_of(waiter.id());
-  });
-  CHECK(woken == 1);
-  CHECK(CPU_COUNT(&meanwhile) == 1);
-  const cpu_set_t left = cpus_of(waiter.id());
-  CHECK(CPU_EQUAL(&left, &all));
+  Stay stay;
+  cpu_set_t now = cpus_of(0);
+  const cpu_set_t here = only(::sched_getcpu());
+  CHECK(CPU_EQUAL(&now, &here));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const cpu_set_t inherited = cpus_of(0);
+    stay.end();
+    const cpu_set_t left = cpus_of(0);
+    ::_exit(CPU_EQUAL(&inherited, &here) && CPU_EQUAL(&left, &all) ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  stay.end();
+  now = cpus_of(0);
+  CHECK(CPU_EQUAL(&now, &all));
 }
 
 TEST_CASE("a thread's CPU is told") {
@@ -242,11 +246,57 @@ TEST_CASE("a thread of a bound maker can take the process's CPUs") {
   CHECK(CPU_EQUAL(&found, &all));
 }
 
-TEST_CASE("who cannot be placed is woken all the same") {
-  constexpr pid_t kNobody = 0x7FFF'FFFF;
-  int woken = 0;
-  wake_here(kNobody, [&] { ++woken; });
-  CHECK(woken == 1);
+TEST_CASE("of a thread that sleeps, no CPU is in use") {
+  Waiter waiter;
+  waiter.stir();
+  const ThreadWatch watch(waiter.id());
+  for (int i = 0; i < 100 && watch.cpu_in_use(); ++i) ::usleep(1000);  // on its way to sleep
+  CHECK_FALSE(watch.cpu_in_use());
+  CHECK(watch.cpu());
+  CHECK(ThreadWatch(::gettid()).cpu_in_use() == ::sched_getcpu());
+}
+
+TEST_CASE("who keeps off those that are awake may use the CPUs of those that sleep") {
+  const cpu_set_t all = cpus_of(0);
+  if (CPU_COUNT(&all) < 2) return;
+  const int place = two_of(all)[0];
+  Waiter other;
+  bring_to(other, place);
+  Separation separation(watch(other), Separation::From::kAwake);
+  for (int i = 0; i < 100 && ThreadWatch(other.id()).cpu_in_use(); ++i) ::usleep(1000);
+  separation.look();
+  cpu_set_t now = cpus_of(0);
+  CHECK(CPU_EQUAL(&now, &all));
+  std::atomic<bool> is_over{false};
+  std::atomic<pid_t> id{0};
+  std::thread busy([&] {
+    const cpu_set_t one = only(place);
+    ::sched_setaffinity(0, sizeof one, &one);
+    id = ::gettid();
+    while (!is_over) {
+    }
+  });
+  while (id == 0) ::usleep(1000);
+  ThreadWatches watches;
+  watches.emplace_back(id);
+  Separation from_busy(std::make_shared<const ThreadWatches>(std::move(watches)),
+                       Separation::From::kAwake);
+  from_busy.look();
+  now = cpus_of(0);
+  const cpu_set_t expected = without(all, place);
+  CHECK(CPU_EQUAL(&now, &expected));
+  is_over = true;
+  busy.join();
+  from_busy.look();
+  now = cpus_of(0);
+  CHECK(CPU_EQUAL(&now, &all));
+}
+
+TEST_CASE("who keeps off nobody stays as he is") {
+  const cpu_set_t all = cpus_of(0);
+  Separation(nullptr).look();
+  const cpu_set_t now = cpus_of(0);
+  CHECK(CPU_EQUAL(&now, &all));
 }
 
 }  // namespace
