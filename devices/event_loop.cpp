@@ -39,18 +39,22 @@ void EventLoop::start() {
 }
 
 void EventLoop::watch(int fd, short events, Callback callback) {
+  leave_poll();
   watches_[fd] = {events, std::make_shared<Callback>(std::move(callback))};
 }
 
 void EventLoop::unwatch(int fd) {
+  leave_poll();
   watches_.erase(fd);
 }
 
 void EventLoop::add_hook(PollHook& hook) {
+  leave_poll();
   hooks_.push_back(&hook);
 }
 
 void EventLoop::remove_hook(PollHook& hook) {
+  leave_poll();
   std::erase(hooks_, &hook);
 }
 
@@ -67,6 +71,7 @@ void EventLoop::run_sync(const Callback& task) {
   std::unique_lock lock(mutex_);
   if (phase_ == Phase::kIdle || phase_ == Phase::kParked) {
     lock.unlock();
+    leave_poll();
     return task();
   }
   bool done = false;
@@ -161,8 +166,18 @@ bool EventLoop::wake_up() {
   std::unique_lock lock(mutex_);
   is_asleep_ = false;
   if (phase_ != Phase::kParked) return phase_ == Phase::kRunning;
+  changed_.notify_all();
   changed_.wait(lock, [this] { return phase_ != Phase::kParked; });
   return false;
+}
+
+/// For who is about to change what a parked loop waits for: it has the old list in its hands while
+/// it sleeps, and a descriptor that is closed meanwhile, a port for example, stays open for it.
+void EventLoop::leave_poll() {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kParked || !is_asleep_) return;
+  base::signal_eventfd(wake_);
+  changed_.wait(lock, [this] { return !is_asleep_; });
 }
 
 void EventLoop::poll_once() {

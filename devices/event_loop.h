@@ -53,6 +53,8 @@ class EventLoop {
 
   /// Calls `callback` whenever `fd` shows one of `events` (POLLIN, ...). One watch a descriptor.
   void watch(int fd, short events, Callback callback);
+
+  /// On return the loop has no reference to `fd`: one that is closed is closed.
   void unwatch(int fd);
   void add_hook(PollHook& hook);
   void remove_hook(PollHook& hook);
@@ -61,7 +63,8 @@ class EventLoop {
   void post(Callback task);
 
   /// Runs `task` on the loop's thread and waits for it. On the loop's own thread, or when the loop
-  /// is parked or not started, it runs at once in the caller.
+  /// is parked or not started, it runs at once in the caller; what `task` changes of what the hooks
+  /// wait for, the loop then knows when it goes on.
   void run_sync(const Callback& task);
 
   /// Parks the loop: on return what was posted before has run, no callback runs, and none will
@@ -88,6 +91,7 @@ class EventLoop {
   void run_posted();
   bool fall_asleep();
   bool wake_up();
+  void leave_poll();
   void poll_once();
   void dispatch(std::span<const pollfd> fds);
   void look_for_others();

@@ -200,26 +200,26 @@ void PciDevices::start() {
   if (disk_loop_) disk_loop_->start();
 }
 
-/// All devices of the loop in one turn of it; `calm` tells whether a device has come to rest.
-base::Status PciDevices::calm_on(devices::EventLoop& loop, Calm calm) {
-  const devices::VirtioDevice* restless = nullptr;
-  loop.run_sync([&] {
-    for (const auto& slot : slots_) {
-      devices::VirtioDevice& device = *slot.device;
-      if (&device.loop() != &loop || (device.*calm)()) continue;
-      restless = &device;
-      return;
-    }
-  });
-  if (restless == nullptr) return {};
-  return base::fail(
-      base::ErrorKind::kTimeout,
-      fmt::format("{} did not finish its requests in time; is the host's storage stuck?",
-                  restless->name()));
+/// All devices of the loop, on its thread or while it is parked; `calm` tells whether a device has
+/// come to rest.
+base::Status PciDevices::calm_on(const devices::EventLoop& loop, Calm calm) const {
+  for (const auto& slot : slots_) {
+    devices::VirtioDevice& device = *slot.device;
+    if (&device.loop() != &loop || (device.*calm)()) continue;
+    return base::fail(
+        base::ErrorKind::kTimeout,
+        fmt::format("{} did not finish its requests in time; is the host's storage stuck?",
+                    device.name()));
+  }
+  return {};
 }
 
 base::Status PciDevices::hold() {
-  return disk_loop_ ? calm_on(*disk_loop_, &devices::VirtioDevice::hold) : base::Status();
+  base::Status held;
+  if (disk_loop_) {
+    disk_loop_->run_sync([&] { held = calm_on(*disk_loop_, &devices::VirtioDevice::hold); });
+  }
+  return held;
 }
 
 /// The loops first: their devices come to rest on this thread then, and nobody has to be woken.

@@ -98,7 +98,7 @@ class PciDevices {
 
   PciDevices(Wiring wiring, const PciState* saved);
   using Calm = bool (devices::VirtioDevice::*)();
-  base::Status calm_on(devices::EventLoop& loop, Calm calm);
+  base::Status calm_on(const devices::EventLoop& loop, Calm calm) const;
   base::Status add_devices(const MachineConfig& config);
   template <typename State>
   State device_state(State at_power_on) const;

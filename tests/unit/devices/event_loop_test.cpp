@@ -1,10 +1,14 @@
 #include "devices/event_loop.h"
 
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cerrno>
+#include <functional>
 
 namespace stasis::devices {
 namespace {
@@ -121,6 +125,58 @@ TEST_CASE("what a parked loop watches may be changed by the one who parked it") 
   loop->resume();
   loop->run_sync([] {});
   CHECK(calls == 0);
+}
+
+TEST_CASE("a parked loop lets go of a descriptor that it waited for") {
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
+  const base::Fd ours(ends[0]);
+  base::Fd watched(ends[1]);
+  auto loop = EventLoop::create("test").value();
+  loop->watch(watched.get(), POLLIN, [] {});
+  loop->start();
+  loop->run_sync([] {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until it sleeps
+  loop->pause();
+  loop->unwatch(watched.get());
+  watched.reset();
+  CHECK(::send(ours.get(), "", 1, MSG_NOSIGNAL) == -1);
+  CHECK(errno == EPIPE);
+}
+
+TEST_CASE("a loop waits for what was added while it was parked") {
+  const bool by_hook = GENERATE(false, true);
+  const base::Fd event = base::make_eventfd().value();
+  std::atomic<int> calls{0};
+  struct Hook final : PollHook {
+    void before_poll(std::vector<pollfd>& fds, int& /*timeout_ms*/) override {
+      if (fd >= 0) fds.push_back({fd, POLLIN, 0});
+    }
+    void after_poll(std::span<const pollfd> fds) override {
+      if (!fds.empty() && fds[0].revents != 0) called();
+    }
+    int fd = -1;
+    std::function<void()> called;
+  } hook;
+  hook.called = [&] {
+    base::drain_eventfd(event);
+    ++calls;
+  };
+  auto loop = EventLoop::create("test").value();
+  loop->add_hook(hook);
+  loop->start();
+  loop->run_sync([] {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until it sleeps
+  loop->pause();
+  if (by_hook) {
+    loop->run_sync([&] { hook.fd = event.get(); });
+  } else {
+    loop->watch(event.get(), POLLIN, hook.called);
+  }
+  loop->resume();
+  base::signal_eventfd(event);
+  while (calls == 0) std::this_thread::yield();
+  CHECK(calls == 1);
 }
 
 TEST_CASE("run_sync works before the start, while parked and from the loop itself") {

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "devices/net/slirp_library.h"
 
@@ -297,12 +298,16 @@ TEST_CASE("user net: a datagram to a forwarded port reaches the guest's port") {
 TEST_CASE("user net: released ports can be had by somebody else, and claimed again") {
   const std::uint16_t port = free_port(SOCK_STREAM);
   UserNetRig rig({{.udp = false, .host_port = port, .guest_port = 22}});
+  const bool is_parked = GENERATE(false, true);                // as in a machine at rest
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // until the loop sleeps
+  if (is_parked) rig.loop->pause();
   rig.net->release_ports();
   {
     UserNetRig other({{.udp = false, .host_port = port, .guest_port = 22}});
     CHECK_FALSE(rig.net->claim_ports());
   }
   CHECK(rig.net->claim_ports());
+  if (is_parked) rig.loop->resume();
   const base::Fd client = connect_to(port, SOCK_STREAM);
   rig.card.wait_for([](const Frame& frame) { return is_arp(frame, 1); });
 }
