@@ -5,12 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
+#include "base/proc_text.h"
 
 namespace stasis::snapshot {
 namespace {
@@ -18,21 +16,9 @@ namespace {
 constexpr std::size_t kMost = std::size_t{16} << 20;
 constexpr int kPipeBytes = 1 << 20;  // what a pipe may have without privilege (proc(5))
 
-/// "VmPTE:" of /proc/self/status, with the tables that wait below huge pages; 0 if it is not there.
+/// With the tables that wait below huge pages.
 std::size_t page_table_bytes() {
-  constexpr std::string_view kName = "\nVmPTE:";
-  const base::Fd file(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
-  std::array<char, 4096> bytes;
-  const ssize_t size = ::read(file.get(), bytes.data(), bytes.size());
-  if (size <= 0) return 0;
-  std::string_view text(bytes.data(), static_cast<std::size_t>(size));
-  const auto name = text.find(kName);
-  if (name == std::string_view::npos) return 0;
-  text.remove_prefix(name + kName.size());
-  text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t")));
-  std::size_t kib = 0;
-  std::from_chars(text.data(), text.data() + text.size(), kib);
-  return kib << 10;
+  return base::proc_bytes(base::read_proc("/proc/self/status"), "VmPTE").value_or(0);
 }
 
 /// A pipe's pages are of the kind that page tables are of, which cannot be moved; those of ordinary

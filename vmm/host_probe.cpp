@@ -17,6 +17,7 @@
 #include <filesystem>
 
 #include "base/fd.h"
+#include "base/proc_text.h"
 #include "devices/net/slirp_library.h"
 #include "vmm/kvm/kvm_system.h"
 
@@ -142,13 +143,6 @@ std::uint64_t memlock_limit() {
   return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
-/// Bytes of a line of /proc/meminfo, such as "MemAvailable:"; 0 when absent.
-std::uint64_t meminfo_bytes(const std::string& meminfo, const std::string& key) {
-  const auto place = meminfo.find(key);
-  if (place == std::string::npos) return 0;
-  return std::strtoull(meminfo.c_str() + place + key.size(), nullptr, 10) * 1024;
-}
-
 }  // namespace
 
 KvmKind kind_of_cpu_flags(const std::string& cpuinfo) {
@@ -184,7 +178,7 @@ HostFacts probe_host(const std::string& state_root) {
   facts.storage = probe_storage(state_root);
   facts.memlock_bytes = memlock_limit();
   facts.memory_bytes = host_memory_bytes();
-  facts.available_bytes = meminfo_bytes(read_text("/proc/meminfo"), "MemAvailable:");
+  facts.available_bytes = base::proc_bytes(read_text("/proc/meminfo"), "MemAvailable").value_or(0);
   return facts;
 }
 

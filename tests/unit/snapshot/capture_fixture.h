@@ -7,7 +7,11 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "snapshot/ram_capture.h"
 #include "tests/unit/snapshot/snapshot_fixtures.h"
@@ -63,6 +67,12 @@ class WatchingOps : public FileOps {
   WriterFacts* facts = nullptr;
   std::uint64_t free_limit = 0;
 };
+
+inline std::vector<pid_t> children_of(pid_t process) {
+  const std::string id = std::to_string(process);
+  std::ifstream file("/proc/" + id + "/task/" + id + "/children");
+  return {std::istream_iterator<pid_t>(file), {}};
+}
 
 struct Capture {
   ScratchFolder scratch;

@@ -3,13 +3,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
-#include <string>
 #include <thread>
-#include <vector>
 
 #include "base/thread_placement.h"
 #include "tests/unit/snapshot/capture_fixture.h"
@@ -57,12 +53,6 @@ bool may_use(pid_t process, int cpu) {
   cpu_set_t cpus;
   return ::sched_getaffinity(process, sizeof cpus, &cpus) != 0 ||
          CPU_ISSET(static_cast<unsigned>(cpu), &cpus);
-}
-
-std::vector<pid_t> children_of(pid_t process) {
-  const std::string id = std::to_string(process);
-  std::ifstream file("/proc/" + id + "/task/" + id + "/children");
-  return {std::istream_iterator<pid_t>(file), {}};
 }
 
 TEST_CASE_METHOD(Capture, "fork: whoever writes keeps off the CPUs of vCPUs that work") {

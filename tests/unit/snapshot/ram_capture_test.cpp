@@ -127,14 +127,13 @@ TEST_CASE_METHOD(Capture, "fork: a child that has not begun ends with its parent
     if (prepared) static_cast<void>((*prepared)->capture(ram.regions(), none));
     ::pause();
   }
-  const std::string id = std::to_string(machine);
-  const std::string children = "/proc/" + id + "/task/" + id + "/children";
-  pid_t child = 0;
-  for (int i = 0; i < 500 && child == 0; ++i) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < 500 && children.empty(); ++i) {
     ::usleep(10'000);
-    std::ifstream(children) >> child;
+    children = children_of(machine);
   }
-  REQUIRE(child > 0);
+  REQUIRE(children.size() == 1);
+  const pid_t child = children.front();
   CHECK(std::filesystem::file_size(scratch.path("ram.index")) == 0);  // it waits
   ::kill(machine, SIGKILL);
   REQUIRE(::waitpid(machine, nullptr, 0) == machine);
