@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <ctime>
 #include <string_view>
 
 namespace stasis::base {
@@ -27,6 +28,12 @@ std::optional<cpu_set_t> cpus_of(std::thread& thread) {
   if (::pthread_getaffinity_np(thread.native_handle(), sizeof cpus, &cpus) != 0)
     return std::nullopt;
   return cpus;
+}
+
+/// One of those without a priority of their own (sched(7)).
+void set_policy(int policy) {
+  const sched_param none{};
+  ::sched_setscheduler(0, policy, &none);
 }
 
 using Sight = std::optional<int> (ThreadWatch::*)() const;
@@ -58,22 +65,38 @@ void work_elsewhere(std::thread& thread) {
   wake_elsewhere(thread, [] {});
 }
 
-Stay::Stay() : all_(cpus_of(0)) {
+Scheduling Scheduling::of_caller() {
+  Scheduling now;
+  now.cpus_ = cpus_of(0);
+  const int policy = ::sched_getscheduler(0);
+  if (policy == SCHED_OTHER || policy == SCHED_BATCH) now.policy_ = policy;
+  return now;
+}
+
+void Scheduling::take() const {
+  if (policy_) set_policy(*policy_);
+  if (cpus_) ::sched_setaffinity(0, sizeof *cpus_, &*cpus_);
+}
+
+Stay::Stay() : before_(Scheduling::of_caller()) {
   const int here = ::sched_getcpu();
-  if (here < 0 || !all_) return;
+  if (here < 0) return;
   cpu_set_t only_here;
   CPU_ZERO(&only_here);
   CPU_SET(static_cast<unsigned>(here), &only_here);
   ::sched_setaffinity(0, sizeof only_here, &only_here);
+  if (::sched_getscheduler(0) == SCHED_OTHER) set_policy(SCHED_BATCH);
 }
 
 void Stay::end() {
-  if (all_) ::sched_setaffinity(0, sizeof *all_, &*all_);
-  all_.reset();
+  if (!is_over_) before_.take();
+  is_over_ = true;
 }
 
-ThreadWatch::ThreadWatch(pid_t thread)
-    : stat_(::open(fmt::format("/proc/self/task/{}/stat", thread).c_str(), O_RDONLY | O_CLOEXEC)) {}
+ThreadWatch::ThreadWatch(pid_t thread, std::optional<clockid_t> clock)
+    : thread_(thread),
+      clock_(clock),
+      stat_(::open(fmt::format("/proc/self/task/{}/stat", thread).c_str(), O_RDONLY | O_CLOEXEC)) {}
 
 /// From the third and the 39th field of its `stat`; the second may have spaces and ends with the
 /// last parenthesis.
@@ -103,6 +126,12 @@ std::optional<int> ThreadWatch::cpu() const {
 std::optional<int> ThreadWatch::cpu_in_use() const {
   const auto sight = look();
   return sight && sight->is_awake ? std::optional(sight->cpu) : std::nullopt;
+}
+
+std::optional<std::chrono::nanoseconds> ThreadWatch::cpu_time() const {
+  timespec time{};
+  if (!clock_ || ::clock_gettime(*clock_, &time) != 0) return std::nullopt;
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 void leave_cpus_of(std::span<const ThreadWatch> others) {

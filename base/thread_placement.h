@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,8 +27,24 @@ void work_elsewhere(std::thread& thread);
 /// kernel likes to put it.
 void wake_elsewhere(std::thread& thread, const std::function<void()>& wake);
 
-/// Binds the caller to the CPU where it is, and with it a process that it begins meanwhile: that
-/// would else begin on an idle CPU, which somebody more important may be about to come back to.
+/// Which CPUs a thread may use, and by which of the policies without priorities (sched(7)) it is
+/// scheduled.
+class Scheduling {
+ public:
+  static Scheduling of_caller();
+
+  /// For the caller, as far as it can be done.
+  void take() const;
+
+ private:
+  std::optional<cpu_set_t> cpus_;
+  std::optional<int> policy_;
+};
+
+/// Binds the caller to the CPU where it is, and with it a process or thread that it begins
+/// meanwhile: that would else begin on an idle CPU, which somebody more important may be about to
+/// come back to, or on that of somebody who works, and who would have to wait for it. Nor does who
+/// is begun take the CPU from the caller at once (SCHED_BATCH).
 /// Threads: one. Makes system calls only.
 class Stay {
  public:
@@ -36,11 +53,15 @@ class Stay {
   Stay(const Stay&) = delete;
   Stay& operator=(const Stay&) = delete;
 
-  /// The caller may use again what it could before. For the process that was begun, too.
+  /// The caller is scheduled again as before. For the process that was begun, too.
   void end();
 
+  /// What a thread that is begun has to take, to be scheduled as the caller was before.
+  const Scheduling& before() const { return before_; }
+
  private:
-  std::optional<cpu_set_t> all_;
+  Scheduling before_;
+  bool is_over_ = false;
 };
 
 /// Tells where a thread of this process is. Opens a file for that once: a process that opens one
@@ -48,13 +69,19 @@ class Stay {
 /// Threads: any.
 class ThreadWatch {
  public:
-  explicit ThreadWatch(pid_t thread);
+  /// `clock`: of its CPU time (pthread_getcpuclockid(3)).
+  explicit ThreadWatch(pid_t thread, std::optional<clockid_t> clock = std::nullopt);
+
+  pid_t id() const { return thread_; }
 
   /// The CPU on which it runs, or ran last; nothing when it is gone.
   std::optional<int> cpu() const;
 
   /// The CPU on which it runs or waits to; nothing while it sleeps.
   std::optional<int> cpu_in_use() const;
+
+  /// How long it has run so far; nothing when it is gone, or there is no clock.
+  std::optional<std::chrono::nanoseconds> cpu_time() const;
 
   /// What has to stay open in a forked child that is to watch, too.
   int file() const { return stat_.get(); }
@@ -66,6 +93,8 @@ class ThreadWatch {
   };
   std::optional<Sight> look() const;
 
+  pid_t thread_;
+  std::optional<clockid_t> clock_;
   Fd stat_;  // proc(5)
 };
 using ThreadWatches = std::vector<ThreadWatch>;

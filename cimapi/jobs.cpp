@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/thread_placement.h"
 #include "cimapi/no_observer.h"
 #include "cimapi/value.h"
 #include "snapshot/uuid.h"
@@ -142,7 +143,11 @@ base::Result<std::string> JobTable::start(Order order, Work work) {
   TRY(take_lock(job->info.title, job));
   job->info.state = JobState::kRunning;
   try {
-    job->thread = std::thread([this, job, work = std::move(work)] { perform(job, work); });
+    const base::Stay stay;  // not to begin on a vCPU's CPU
+    job->thread = std::thread([this, job, work = std::move(work), before = stay.before()] {
+      before.take();
+      perform(job, work);
+    });
   } catch (const std::system_error& error) {
     working_on_.clear();
     working_job_.reset();

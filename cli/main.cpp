@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <exception>
@@ -113,6 +114,7 @@ ExitCode run_program(Arguments arguments) {
 int main(int count, char** arguments) {
   namespace cli = stasis::cli;
   cli::hold_standard_files();
+  ::mallopt(M_ARENA_MAX, 1);  // a live snapshot's fork copies each one's mappings
   try {
     const std::span<const char* const> all(arguments, static_cast<std::size_t>(count));
     return static_cast<int>(cli::run_program(all.subspan(count > 0 ? 1 : 0)));

@@ -15,7 +15,7 @@
 #include <new>
 
 #include "base/thread_placement.h"
-#include "snapshot/page_table_memory.h"
+#include "snapshot/memory_at_hand.h"
 #include "snapshot/quiet_fork.h"
 #include "snapshot/ram_scan.h"
 
@@ -106,16 +106,16 @@ ForkCapture::~ForkCapture() {
 }
 
 void ForkCapture::before_pause() {
-  find_page_tables();
+  have_memory_at_hand();
 }
 
 base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions,
                                   WorkObserver& /*observer*/) {
   const pid_t parent = ::getpid();
-  base::Stay stay;  // else the child may begin where the guest has just come to rest
+  stay_.emplace();
   int pidfd = -1;
   const pid_t child = quiet_fork(&pidfd);
-  if (child == 0) run_child(regions, parent, stay);
+  if (child == 0) run_child(regions, parent);
   if (child < 0 && (errno == ENOMEM || errno == EAGAIN)) {
     return base::fail(ErrorKind::kOutOfResources,
                       "engine fork: the host has no memory or no process left for the copy; use "
@@ -128,13 +128,12 @@ base::Status ForkCapture::capture(const std::vector<base::MemoryRegion>& regions
 }
 
 // Only system calls from here on: locks of threads that do not exist in the child may be held.
-void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, pid_t parent,
-                            base::Stay& stay) const {
+void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, pid_t parent) {
   // Before it waits: a child of another capture must not wait for the end of this one's parent.
   close_all_but(childs_files_);
   if (!hears_go(go_.childs)) ::_exit(1);
   ::close(go_.childs.get());
-  stay.end();
+  stay_.reset();
   ::setpriority(PRIO_PROCESS, 0, std::max(::getpriority(PRIO_PROCESS, 0), kNice));
   volunteer_for_oom_killer();
   if (has_shared(regions)) {
@@ -148,6 +147,7 @@ void ForkCapture::run_child(const std::vector<base::MemoryRegion>& regions, pid_
 }
 
 void ForkCapture::guest_runs() {
+  stay_.reset();
   if (!go_.parents.is_open()) return;
   ::send(go_.parents.get(), "", 1, MSG_NOSIGNAL);
   go_.parents.reset();
@@ -156,7 +156,8 @@ void ForkCapture::guest_runs() {
 base::Result<RamCaptureResult> ForkCapture::finish(WorkObserver& observer) {
   guest_runs();
   pollfd ended{pidfd_.get(), POLLIN, 0};
-  while (::poll(&ended, 1, kPollMs) == 0) {
+  while (::poll(&ended, 1, kPollMs) <= 0) {
+    if (target_.vcpus) base::leave_cpus_of(*target_.vcpus);
     observer.progressed(board().done_bytes, board().total_bytes);
     if (!observer.is_cancelled()) continue;
     kill_child();

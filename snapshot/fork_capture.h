@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/mapping.h"
+#include "base/thread_placement.h"
 #include "snapshot/capture_support.h"
 
 namespace stasis::snapshot {
@@ -37,8 +39,7 @@ class ForkCapture final : public RamCapture {
               Line go);
 
   RamWriteBoard& board() const { return *reinterpret_cast<RamWriteBoard*>(memory_.data()); }
-  [[noreturn]] void run_child(const std::vector<base::MemoryRegion>& regions, pid_t parent,
-                              base::Stay& stay) const;
+  [[noreturn]] void run_child(const std::vector<base::MemoryRegion>& regions, pid_t parent);
   base::Error death_of_child(int status) const;
   void kill_child();
 
@@ -47,6 +48,9 @@ class ForkCapture final : public RamCapture {
   Line go_;  // a byte from the parent, and the child begins; it ends when this is closed before
   RamTarget target_;
   std::vector<int> childs_files_;
+  /// From the fork to the guest's going on: else the child may begin where the guest has just come
+  /// to rest, or before it.
+  std::optional<base::Stay> stay_;
   pid_t child_ = 0;  // 0: none, or reaped
   base::Fd pidfd_;
 };

@@ -1,6 +1,8 @@
 #include "snapshot/machine_runner.h"
 
 #include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <array>
 #include <utility>
@@ -8,6 +10,54 @@
 namespace stasis::snapshot {
 
 using vmm::Ending;
+
+namespace {
+
+/// Its niceness is one of threads (setpriority(2), "C library/kernel differences"); the process's
+/// is that of its first.
+bool gives_way() {
+  return ::getpriority(PRIO_PROCESS, 0) >
+         ::getpriority(PRIO_PROCESS, static_cast<id_t>(::getpid()));
+}
+
+}  // namespace
+
+MachineRunner::Turn::Turn(MachineRunner& runner) : runner_(runner) {
+  std::unique_lock lock(runner.mutex_);
+  while (runner.is_taken_) {
+    if (runner.is_own_thread()) runner.perform_tasks(lock);
+    if (runner.is_taken_) runner.changed_.wait(lock);
+  }
+  runner.is_taken_ = true;
+}
+
+MachineRunner::Turn::~Turn() {
+  {
+    const std::lock_guard lock(runner_.mutex_);
+    runner_.is_taken_ = false;
+  }
+  runner_.changed_.notify_all();
+}
+
+void MachineRunner::perform(const std::function<void()>& task) {
+  if (is_own_thread() || !gives_way()) return task();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return task_ == nullptr; });
+  task_ = &task;
+  changed_.notify_all();
+  base::signal_eventfd(wake_);
+  changed_.wait(lock, [this, &task] { return task_ != &task; });
+}
+
+void MachineRunner::perform_tasks(std::unique_lock<std::mutex>& lock) {
+  while (task_ != nullptr) {
+    lock.unlock();
+    (*task_)();
+    lock.lock();
+    task_ = nullptr;
+    changed_.notify_all();
+  }
+}
 
 base::Result<std::unique_ptr<MachineRunner>> MachineRunner::create(Wiring wiring) {
   base::Fd wake = TRY(base::make_eventfd());
@@ -24,24 +74,29 @@ MachineRunner::~MachineRunner() {
 }
 
 int MachineRunner::ended_fd() {
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   return machine_ ? machine_->ended_event().get() : -1;
 }
 
 void MachineRunner::watch() {
+  watcher_id_ = std::this_thread::get_id();
   while (!closing_) {
     // The descriptor stays open: whoever takes the machine away wakes this thread, and a number
     // used anew meanwhile costs one look.
     std::array<pollfd, 2> events = {{{wake_.get(), POLLIN, 0}, {ended_fd(), POLLIN, 0}}};
     ::poll(events.data(), events.size(), -1);
     base::drain_eventfd(wake_);
+    {
+      std::unique_lock lock(mutex_);
+      perform_tasks(lock);
+    }
     if (events[1].revents != 0) see_off();
   }
 }
 
 /// Whatever the guest's end asks for, if it has come.
 void MachineRunner::see_off() {
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   if (!machine_ || !machine_->ending()) return;
   Ending ending = *machine_->ending();
   const vmm::SurvivingState survivors = machine_->surviving_state();
@@ -72,11 +127,10 @@ void MachineRunner::drop_machine() {
 
 void MachineRunner::set_running(bool paused) {
   wiring_.input.attach(machine_->console_input());
-  if (paused) {
+  with_priority_of_process([this, paused] {
+    if (!paused) return machine_->start();
     if (auto rest = machine_->start_paused()) paused_.emplace(std::move(*rest));
-  } else {
-    machine_->start();
-  }
+  });
   state_ = paused_ ? PowerState::kPaused : PowerState::kRunning;
   base::signal_eventfd(wake_);
 }

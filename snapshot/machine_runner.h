@@ -1,11 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -44,8 +47,32 @@ class MachineRunner {
   MachineRunner& operator=(const MachineRunner&) = delete;
   ~MachineRunner();
 
+  /// What `make` returns, which it makes where the threads that it begins have the priority of this
+  /// process: here, unless the caller's is lower, else on the runner's own thread. For machines
+  /// that are made on behalf of somebody who gives way to guests: without privilege no thread's
+  /// priority rises again (setpriority(2)). `make` must not open a session.
+  template <class Make>
+  auto with_priority_of_process(Make make) {
+    std::packaged_task<decltype(make())()> task(std::move(make));
+    auto made = task.get_future();
+    perform([&task] { task(); });
+    return made.get();
+  }
+
   /// kOff, kRunning or kPaused; does not wait for anything.
   PowerState state() const { return state_; }
+
+  /// Of one user at a time; the runner's own thread performs tasks while it waits for its.
+  class Turn {
+   public:
+    explicit Turn(MachineRunner& runner);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    MachineRunner& runner_;
+  };
 
   /// The machine, for one user at a time: nobody else starts, ends or replaces it meanwhile.
   class Session {
@@ -74,9 +101,9 @@ class MachineRunner {
 
    private:
     friend class MachineRunner;
-    explicit Session(MachineRunner& runner) : runner_(runner), lock_(runner.mutex_) {}
+    explicit Session(MachineRunner& runner) : runner_(runner), turn_(runner) {}
     MachineRunner& runner_;
-    std::unique_lock<std::mutex> lock_;
+    Turn turn_;
   };
 
   Session session() { return Session(*this); }
@@ -84,6 +111,9 @@ class MachineRunner {
  private:
   MachineRunner(Wiring wiring, base::Fd wake)
       : wiring_(std::move(wiring)), wake_(std::move(wake)) {}
+  void perform(const std::function<void()>& task);
+  void perform_tasks(std::unique_lock<std::mutex>& lock);
+  bool is_own_thread() const { return std::this_thread::get_id() == watcher_id_; }
   void watch();
   void see_off();
   void reboot(vmm::Ending ending, const vmm::SurvivingState& survivors);
@@ -96,8 +126,12 @@ class MachineRunner {
   std::atomic<PowerState> state_ = PowerState::kOff;
   std::atomic<bool> closing_ = false;
   std::mutex mutex_;
-  std::unique_ptr<vmm::Machine> machine_;
-  std::optional<vmm::PausedMachine> paused_;  // by the user; goes before the machine
+  std::condition_variable changed_;
+  bool is_taken_ = false;                        // there is a Turn; guarded by mutex_
+  const std::function<void()>* task_ = nullptr;  // to be performed; guarded by mutex_
+  std::unique_ptr<vmm::Machine> machine_;        // of whose turn it is, as the next
+  std::optional<vmm::PausedMachine> paused_;     // by the user; goes before the machine
+  std::atomic<std::thread::id> watcher_id_{};
   std::thread watcher_;
 };
 

@@ -45,6 +45,7 @@ base::Status sync_file(const std::string& path) {
 }  // namespace
 
 base::Result<SnapshotInfo> SnapshotCreation::run() {
+  give_way_to_guest();
   manifest_.info.id = TRY(make_uuid());
   PendingSnapshot pending = TRY(wiring_.store.begin(manifest_.info.id));
   TRY(prepare());
@@ -54,6 +55,12 @@ base::Result<SnapshotInfo> SnapshotCreation::run() {
   }
   TRY(finish(pending));
   return manifest_.info;
+}
+
+/// From the beginning: what comes before the pause can take milliseconds, too.
+void SnapshotCreation::give_way_to_guest() {
+  const auto session = wiring_.runner.session();
+  if (session.machine() != nullptr) session.machine()->keep_caller_off_vcpus();
 }
 
 base::Status SnapshotCreation::prepare() {
@@ -129,6 +136,8 @@ base::Status SnapshotCreation::freeze(MachineRunner::Session& session, vmm::Mach
                                       std::vector<devices::PreparedOverlay>& overlays) {
   if (capture_) {
     machine.keep_caller_off_vcpus();
+    rescue_ = wiring_.runner.with_priority_of_process(
+        [&] { return std::make_unique<base::ThreadRescue>(machine.vcpu_watches()); });
     capture_->before_pause();
   }
   const auto asked = Clock::now();

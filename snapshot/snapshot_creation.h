@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_rescue.h"
 #include "snapshot/disk_chains.h"
 #include "snapshot/machine_runner.h"
 #include "snapshot/present_book.h"
@@ -40,6 +41,7 @@ class SnapshotCreation {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void give_way_to_guest();
   base::Status prepare();
   base::Status take(MachineRunner::Session& session, const PendingSnapshot& pending);
   base::Status take_running(MachineRunner::Session& session, vmm::Machine& machine);
@@ -63,9 +65,10 @@ class SnapshotCreation {
   const Clock::time_point started_ = Clock::now();
   Manifest manifest_;
   Present before_;
-  std::vector<DiskChain> frozen_;        // the disks at the instant
-  std::vector<DiskChain> next_;          // the same with the overlays
-  std::unique_ptr<RamCapture> capture_;  // null without memory
+  std::vector<DiskChain> frozen_;               // the disks at the instant
+  std::vector<DiskChain> next_;                 // the same with the overlays
+  std::unique_ptr<RamCapture> capture_;         // null without memory, as the next
+  std::unique_ptr<base::ThreadRescue> rescue_;  // of vCPUs, until all is durable
   vmm::MachineState state_;
 };
 

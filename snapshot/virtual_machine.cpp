@@ -183,8 +183,14 @@ base::Result<SnapshotInfo> VirtualMachine::create_snapshot(const CreateOptions& 
 
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::boot(
     const std::optional<vmm::SurvivingState>& survivors) const {
-  return vmm::Machine::create(TRY(present_config()), {io_.console}, take_ahead(Purpose::kBoot),
-                              survivors);
+  return create_machine(TRY(present_config()), survivors);
+}
+
+base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::create_machine(
+    const vmm::MachineConfig& config, const std::optional<vmm::SurvivingState>& survivors) const {
+  return runner_->with_priority_of_process([&] {
+    return vmm::Machine::create(config, {io_.console}, take_ahead(Purpose::kBoot), survivors);
+  });
 }
 
 /// The one that was begun for the first start, whatever for, else a new one.
@@ -195,6 +201,12 @@ vmm::GroundAhead VirtualMachine::take_ahead(Purpose purpose) const {
 }
 
 base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore(
+    const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
+    const ApplyOptions& options) const {
+  return runner_->with_priority_of_process([&] { return restore_here(snapshot, chains, options); });
+}
+
+base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::restore_here(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
   vmm::GroundAhead ahead = take_ahead(Purpose::kRestore);
@@ -293,8 +305,7 @@ base::Result<std::unique_ptr<vmm::Machine>> VirtualMachine::make_from(
     const OpenSnapshot& snapshot, const std::vector<DiskChain>& chains,
     const ApplyOptions& options) const {
   if (snapshot.manifest.info.has_memory) return restore(snapshot, chains, options);
-  return vmm::Machine::create(with_chains(config_.machine, chains), {io_.console},
-                              take_ahead(Purpose::kBoot));
+  return create_machine(with_chains(config_.machine, chains), std::nullopt);
 }
 
 /// kCorrupt: it belongs to another machine.

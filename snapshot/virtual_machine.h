@@ -100,9 +100,14 @@ class VirtualMachine final : public VmControl {
 
   base::Result<std::unique_ptr<vmm::Machine>> boot(
       const std::optional<vmm::SurvivingState>& survivors = {}) const;
+  base::Result<std::unique_ptr<vmm::Machine>> create_machine(
+      const vmm::MachineConfig& config, const std::optional<vmm::SurvivingState>& survivors) const;
   base::Result<std::unique_ptr<vmm::Machine>> restore(const OpenSnapshot& snapshot,
                                                       const std::vector<DiskChain>& chains,
                                                       const ApplyOptions& options) const;
+  base::Result<std::unique_ptr<vmm::Machine>> restore_here(const OpenSnapshot& snapshot,
+                                                           const std::vector<DiskChain>& chains,
+                                                           const ApplyOptions& options) const;
   base::Result<std::unique_ptr<vmm::Machine>> make_from(const OpenSnapshot& snapshot,
                                                         const std::vector<DiskChain>& chains,
                                                         const ApplyOptions& options) const;

@@ -70,7 +70,7 @@ void Machine::keep_disks_off_vcpus() {
 const std::shared_ptr<const base::ThreadWatches>& Machine::vcpu_watches() {
   if (vcpu_watches_) return vcpu_watches_;
   base::ThreadWatches watches;
-  for (const auto& thread : parts_->threads) watches.emplace_back(thread->id());
+  for (const auto& thread : parts_->threads) watches.push_back(thread->watch());
   vcpu_watches_ = std::make_shared<const base::ThreadWatches>(std::move(watches));
   return vcpu_watches_;
 }

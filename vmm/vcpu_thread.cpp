@@ -76,9 +76,11 @@ void VcpuThread::work_beside_caller() {
   base::work_elsewhere(thread_);
 }
 
-pid_t VcpuThread::id() const {
+base::ThreadWatch VcpuThread::watch() {
   id_.wait(0);
-  return id_;
+  clockid_t clock{};
+  const bool has_clock = ::pthread_getcpuclockid(thread_.native_handle(), &clock) == 0;
+  return base::ThreadWatch(id_, has_clock ? std::optional(clock) : std::nullopt);
 }
 
 void VcpuThread::request_pause() {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/result.h"
+#include "base/thread_placement.h"
 #include "devices/io_bus.h"
 #include "vmm/kvm/kvm_vcpu.h"
 
@@ -62,8 +63,8 @@ class VcpuThread {
   /// Leaves the caller's CPU, if it is there: base::work_elsewhere.
   void work_beside_caller();
 
-  /// The kernel's; waits until the thread has begun.
-  pid_t id() const;
+  /// Tells where it is; waits until the thread has begun.
+  base::ThreadWatch watch();
 
   /// Asks for a pause; returns at once, so that many vCPUs can be asked before any is awaited.
   void request_pause();

@@ -1,9 +1,13 @@
 #include "snapshot/virtual_machine.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <fstream>
 #include <iterator>
+#include <vector>
 
 #include "tests/kvm/test_vm.h"
 
@@ -107,6 +111,58 @@ TEST_CASE("a snapshot is applied in place to a running machine") {
   CHECK(now.nonce == later.nonce);
   CHECK(now.count < later.count);
   CHECK(vm->info().last_applied == snapshot.id);
+}
+
+/// Of this process's threads with that name.
+std::vector<int> niceness_of(const std::string& name) {
+  std::vector<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string of_thread;
+    std::ifstream(entry.path() / "comm") >> of_thread;
+    if (of_thread != name) continue;
+    const auto id = static_cast<id_t>(std::stoul(entry.path().filename()));
+    found.push_back(::getpriority(PRIO_PROCESS, id));
+  }
+  return found;
+}
+
+TEST_CASE("who starts or changes a machine with less priority does not give it that") {
+  TestVm vm("ticker");
+  const std::vector<int> expected{::getpriority(PRIO_PROCESS, static_cast<id_t>(::getpid()))};
+  std::thread([&] {
+    CHECK(::nice(3) >= 0);
+    CHECK(vm->start());
+    CHECK(niceness_of("vcpu0") == expected);
+    CHECK(niceness_of("devices") == expected);
+    const SnapshotInfo info = vm.snapshot();
+    CHECK(vm.apply(info.id));
+    CHECK(niceness_of("vcpu0") == expected);
+    CHECK(niceness_of("devices") == expected);
+    CHECK(vm->power_off());
+    CHECK(vm.apply(info.id));
+    CHECK(vm->start());
+    CHECK(niceness_of("vcpu0") == expected);
+  }).join();
+}
+
+TEST_CASE("several with less priority at a machine that reboots all the time") {
+  TestVm vm("reset");
+  REQUIRE(vm->start());
+  std::vector<std::thread> users;
+  for (int i = 0; i < 3; ++i) {
+    users.emplace_back([&] {
+      ::nice(3);
+      Unobserved nobody;
+      for (int turn = 0; turn < 20; ++turn) {
+        static_cast<void>(vm->create_snapshot({}, nobody));  // busy at times
+        static_cast<void>(vm->power_off());
+        static_cast<void>(vm->start());
+      }
+    });
+  }
+  for (auto& user : users) user.join();
+  static_cast<void>(vm->start());
+  CHECK(vm->info().state == PowerState::kRunning);
 }
 
 TEST_CASE("when a snapshot cannot be applied the machine goes on") {

@@ -108,9 +108,11 @@ TEST_CASE("who stays is bound to its CPU until the end, a child that it makes, t
   const pid_t child = ::fork();
   if (child == 0) {
     const cpu_set_t inherited = cpus_of(0);
+    const bool waits = ::sched_getscheduler(0) == SCHED_BATCH;
     stay.end();
     const cpu_set_t left = cpus_of(0);
-    ::_exit(CPU_EQUAL(&inherited, &here) && CPU_EQUAL(&left, &all) ? 0 : 1);
+    const bool is_as_before = CPU_EQUAL(&left, &all) && ::sched_getscheduler(0) == SCHED_OTHER;
+    ::_exit(CPU_EQUAL(&inherited, &here) && waits && is_as_before ? 0 : 1);
   }
   int status = -1;
   REQUIRE(::waitpid(child, &status, 0) == child);
@@ -118,6 +120,7 @@ TEST_CASE("who stays is bound to its CPU until the end, a child that it makes, t
   stay.end();
   now = cpus_of(0);
   CHECK(CPU_EQUAL(&now, &all));
+  CHECK(::sched_getscheduler(0) == SCHED_OTHER);
 }
 
 TEST_CASE("a thread's CPU is told") {
@@ -232,6 +235,20 @@ TEST_CASE("a separated thread may use all CPUs again when the others are gone") 
   separation.look();
   const cpu_set_t now = cpus_of(0);
   CHECK(CPU_EQUAL(&now, &all));
+}
+
+TEST_CASE("a thread of a maker that stays can be scheduled as he was") {
+  const cpu_set_t all = cpus_of(0);
+  cpu_set_t found;
+  int policy = -1;
+  Stay stay;
+  std::thread([&, before = stay.before()] {
+    before.take();
+    found = cpus_of(0);
+    policy = ::sched_getscheduler(0);
+  }).join();
+  CHECK(CPU_EQUAL(&found, &all));
+  CHECK(policy == SCHED_OTHER);
 }
 
 TEST_CASE("a thread of a bound maker can take the process's CPUs") {

@@ -1,5 +1,7 @@
 #include "cimapi/jobs.h"
 
+#include <sched.h>
+
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <new>
@@ -50,6 +52,24 @@ struct JobsFixture {
 };
 
 }  // namespace
+
+TEST_CASE("jobs: one is scheduled as its maker is") {
+  JobsFixture at;
+  cpu_set_t cpus;
+  int policy = -1;
+  const auto id =
+      at.jobs.start({JobType::kVerify, "look"}, [&](WorkObserver&) -> Result<std::string> {
+        ::sched_getaffinity(0, sizeof cpus, &cpus);
+        policy = ::sched_getscheduler(0);
+        return std::string();
+      });
+  REQUIRE(id);
+  at.finished(*id);
+  cpu_set_t all;
+  REQUIRE(::sched_getaffinity(0, sizeof all, &all) == 0);
+  CHECK(CPU_EQUAL(&cpus, &all));
+  CHECK(policy == SCHED_OTHER);
+}
 
 TEST_CASE("jobs: one that does well ends completed at 100 percent") {
   JobsFixture at;

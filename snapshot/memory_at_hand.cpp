@@ -1,10 +1,13 @@
-#include "snapshot/page_table_memory.h"
+#include "snapshot/memory_at_hand.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "base/fd.h"
@@ -14,6 +17,9 @@ namespace stasis::snapshot {
 namespace {
 
 constexpr std::size_t kMost = std::size_t{16} << 20;
+constexpr std::size_t kOrdinary = std::size_t{1} << 20;
+constexpr std::size_t kStack = std::size_t{32} << 10;
+constexpr std::size_t kHeap = std::size_t{64} << 10;  // less than malloc would map by itself
 constexpr int kPipeBytes = 1 << 20;  // what a pipe may have without privilege (proc(5))
 
 /// With the tables that wait below huge pages.
@@ -51,8 +57,6 @@ class FullPipe {
   base::Fd in_;
 };
 
-}  // namespace
-
 void find_page_tables() {
   std::size_t wanted = std::min(page_table_bytes(), kMost);
   std::vector<FullPipe> pipes;  // all at once: what one gives back, the next would be given
@@ -61,6 +65,39 @@ void find_page_tables() {
     if (filled == 0) return;
     wanted -= filled;
   }
+}
+
+void find_ordinary_pages() {
+  void* const pages =
+      ::mmap(nullptr, kOrdinary, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return;
+  ::madvise(pages, kOrdinary, MADV_NOHUGEPAGE);
+  ::madvise(pages, kOrdinary, MADV_POPULATE_WRITE);
+  ::munmap(pages, kOrdinary);
+}
+
+void touch(std::span<volatile std::byte> bytes) {
+  constexpr std::size_t kPage = 4096;
+  for (std::size_t at = 0; at < bytes.size(); at += kPage) bytes[at] = std::byte{};
+}
+
+[[gnu::noinline]] void touch_stack() {
+  std::array<volatile std::byte, kStack> below;
+  touch(below);
+}
+
+void touch_heap() {
+  const std::unique_ptr<volatile std::byte[]> bytes(new volatile std::byte[kHeap]);
+  touch({bytes.get(), kHeap});
+}
+
+}  // namespace
+
+void have_memory_at_hand() {
+  find_page_tables();
+  touch_stack();
+  touch_heap();
+  find_ordinary_pages();  // last: the others would take of them
 }
 
 }  // namespace stasis::snapshot
