@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/state_reader.h"
+
 namespace stasis::base {
 
 using Json = nlohmann::json;

@@ -10,6 +10,7 @@
 #include <linux/virtio_ring.h>
 
 #include "base/log.h"
+#include "devices/virtio/virtio_device.h"
 
 namespace stasis::devices {
 

@@ -148,18 +148,16 @@ TEST_CASE("who starts or changes a machine with less priority does not give it t
 TEST_CASE("several with less priority at a machine that reboots all the time") {
   TestVm vm("reset");
   REQUIRE(vm->start());
-  std::vector<std::thread> users;
-  for (int i = 0; i < 3; ++i) {
-    users.emplace_back([&] {
-      ::nice(3);
-      Unobserved nobody;
-      for (int turn = 0; turn < 20; ++turn) {
-        static_cast<void>(vm->create_snapshot({}, nobody));  // busy at times
-        static_cast<void>(vm->power_off());
-        static_cast<void>(vm->start());
-      }
-    });
-  }
+  const auto use = [&] {
+    ::nice(3);
+    Unobserved nobody;
+    for (int turn = 0; turn < 20; ++turn) {
+      static_cast<void>(vm->create_snapshot({}, nobody));  // busy at times
+      static_cast<void>(vm->power_off());
+      static_cast<void>(vm->start());
+    }
+  };
+  std::array<std::thread, 3> users{std::thread(use), std::thread(use), std::thread(use)};
   for (auto& user : users) user.join();
   static_cast<void>(vm->start());
   CHECK(vm->info().state == PowerState::kRunning);

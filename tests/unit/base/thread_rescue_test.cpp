@@ -103,6 +103,7 @@ TEST_CASE("a thread that waits is taken elsewhere, again and again, and bound no
   const auto cpus = cpus_of_process();
   if (cpus.size() < 2 || cpus.size() > 16) return;
   std::vector<std::unique_ptr<Worker>> others;
+  others.reserve(cpus.size());
   for (const int cpu : cpus) others.push_back(std::make_unique<Worker>(SCHED_OTHER, cpu));
   Worker waiting(SCHED_IDLE, std::nullopt);
   {
