@@ -154,6 +154,7 @@ Status read_items(const StateReader& in, std::vector<T>& items) {
   } else {
     const auto elements = TRY(in.as_array());
     items.clear();
+    items.reserve(elements.size());
     for (const auto& element : elements) TRY(read_value(element, items.emplace_back()));
   }
   return {};

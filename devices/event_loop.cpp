@@ -29,12 +29,14 @@ EventLoop::~EventLoop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void EventLoop::open() {
+  const std::lock_guard lock(mutex_);
+  if (phase_ == Phase::kIdle) phase_ = Phase::kRunning;
+}
+
 void EventLoop::start() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (phase_ != Phase::kIdle) return;
-    phase_ = Phase::kRunning;
-  }
+  if (thread_.joinable()) return;
+  open();
   thread_ = std::thread([this] { run(); });
 }
 

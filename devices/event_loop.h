@@ -49,6 +49,9 @@ class EventLoop {
   /// Stops and joins. What was posted and did not run yet is dropped.
   ~EventLoop();
 
+  /// From here on tasks are for the loop's thread, and wait until `start` has made it: for users
+  /// who begin earlier than it.
+  void open();
   void start();
 
   /// Calls `callback` whenever `fd` shows one of `events` (POLLIN, ...). One watch a descriptor.

@@ -126,11 +126,11 @@ void MachineRunner::drop_machine() {
 }
 
 void MachineRunner::set_running(bool paused) {
-  wiring_.input.attach(machine_->console_input());
   with_priority_of_process([this, paused] {
     if (!paused) return machine_->start();
     if (auto rest = machine_->start_paused()) paused_.emplace(std::move(*rest));
   });
+  wiring_.input.attach(machine_->console_input());  // while the guest begins
   state_ = paused_ ? PowerState::kPaused : PowerState::kRunning;
   base::signal_eventfd(wake_);
 }

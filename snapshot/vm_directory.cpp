@@ -171,9 +171,10 @@ bool take(const Fd& file) {
 
 }  // namespace
 
+/// As wide as any number, over what the process before wrote. To cut that off first can wait for
+/// the disk: a quarter of a millisecond was seen on ext4, at each start.
 Status VmLock::name_this_process() const {
-  const std::string text = fmt::format("{}\n", ::getpid());
-  TRY(checked(::ftruncate(file_.get(), 0), "\"lock\""));
+  const std::string text = fmt::format("{:<10}\n", ::getpid());
   return checked(static_cast<int>(::pwrite(file_.get(), text.data(), text.size(), 0)), "\"lock\"");
 }
 

@@ -55,9 +55,10 @@ const std::string& Machine::kernel_description() const {
 
 void Machine::start() {
   started_ = true;
-  parts_->pci->start();
+  parts_->pci->open();
   for (const auto& thread : parts_->threads) thread->resume();
   work_beside_caller();
+  parts_->pci->start();  // after the vCPUs: making a thread takes a while
   keep_disks_off_vcpus();
 }
 

@@ -52,8 +52,19 @@ base::Status add_vcpu(MachineParts& parts, std::vector<kvm_cpuid_entry2> cpuid) 
   }
   parts.vcpus.push_back(
       TRY(KvmVcpu::adopt(parts.kvm, std::move(parts.first_vcpu), std::move(cpuid))));
-  parts.vcpu_facts = TRY(probe_vcpu(parts.kvm, parts.vm, parts.vcpus.front()));
   parts.tsc_facts = TRY(probe_tsc(parts.vm, parts.vcpus.front()));
+  return {};
+}
+
+base::Status find_vcpu_facts(MachineParts& parts) {
+  parts.vcpu_facts = TRY(probe_vcpu(parts.kvm, parts.vm, parts.vcpus.front()));
+  return {};
+}
+
+base::Status add_saved_vcpus(MachineParts& parts, const MachineState& state) {
+  for (const VcpuState& vcpu : state.vcpus) TRY(add_vcpu(parts, to_kvm(vcpu.cpuid)));
+  if (!state.is_of(parts.host)) return find_vcpu_facts(parts);
+  parts.vcpu_facts = facts_of(state.vcpus.front(), parts.vm);
   return {};
 }
 
@@ -67,6 +78,7 @@ base::Status add_vcpus(MachineParts& parts) {
     TRY(add_vcpu(parts, make_guest_cpuid(parts.supported_cpuid, request)));
     TRY(set_firmware_msrs(parts.vcpus.back()));
   }
+  TRY(find_vcpu_facts(parts));
   return set_boot_registers(parts.vcpus.front(), parts.boot.registers);
 }
 
@@ -116,7 +128,7 @@ base::Result<std::unique_ptr<MachineParts>> rebuild_machine(const MachineConfig&
                                                             Machine::Io io, SavedParts saved) {
   TRY(check_config(config));
   auto parts = TRY(parts_on(config, std::move(saved.ground)));
-  for (const VcpuState& vcpu : saved.state.vcpus) TRY(add_vcpu(*parts, to_kvm(vcpu.cpuid)));
+  TRY(add_saved_vcpus(*parts, saved.state));
   TRY(add_platform(*parts, io, saved.platform));
   TRY(add_pci(*parts, io, saved.host_side, &saved.state.pci));
   add_threads(*parts);

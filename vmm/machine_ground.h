@@ -62,7 +62,7 @@ class GroundAhead {
   struct Thread;
   void give(GuestRam ram);
   Purpose purpose_;
-  std::unique_ptr<Thread> thread_;
+  std::shared_ptr<Thread> thread_;  // its own, too, while it ends
 };
 
 }  // namespace stasis::vmm

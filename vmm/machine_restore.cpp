@@ -117,13 +117,13 @@ base::Status restore_time(MachineParts& parts, const MachineState& state, ClockP
   return {};
 }
 
-/// A CPUID that the guest had under the KVM that is loaded still need not be looked for there.
+/// What the guest had under the KVM that is loaded still need not be looked for there. If the state
+/// is wrong about that, what it has too much is refused where it is restored.
 base::Status check_ground(MachineGround& ground, const MachineState& state) {
+  if (state.is_of(ground.host)) return {};
   const HostNeeds needs = host_needs(state);
-  if (state.host.empty() || state.host != ground.host) {
-    TRY(ground.need_supported_cpuid());
-    TRY(check_cpuid(needs.cpuid, to_state(ground.supported_cpuid)));
-  }
+  TRY(ground.need_supported_cpuid());
+  TRY(check_cpuid(needs.cpuid, to_state(ground.supported_cpuid)));
   return check_kvm(ground.kvm, needs);
 }
 

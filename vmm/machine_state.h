@@ -50,6 +50,9 @@ struct MachineState {
   PlatformState platform;
   PciState pci;
   bool operator==(const MachineState&) const = default;
+
+  /// Whether it was saved under the very KVM that is loaded on the host of this name.
+  bool is_of(std::string_view this_host) const { return !host.empty() && host == this_host; }
 };
 
 /// One part of a machine's state, by name, as CBOR (base/state_codec.h): "machine", "vm",

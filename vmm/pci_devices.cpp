@@ -195,6 +195,11 @@ base::Status PciDevices::connect(devices::IoBus& ports, devices::IoBus& memory) 
   return memory.add(layout::kPciWindowStart, layout::kPciWindowSize, root_.window());
 }
 
+void PciDevices::open() {
+  loop_->open();
+  if (disk_loop_) disk_loop_->open();
+}
+
 void PciDevices::start() {
   loop_->start();
   if (disk_loop_) disk_loop_->start();

@@ -56,7 +56,8 @@ class PciDevices {
 
   base::Status connect(devices::IoBus& ports, devices::IoBus& memory);
 
-  /// Starts the loops. Once.
+  /// Starts the loops. Once. vCPUs may run from `open` on; what they ask of the loops waits.
+  void open();
   void start();
 
   /// While vCPUs run still: waits for the disks' I/O that is in flight, and from here to `release`

@@ -276,9 +276,10 @@ TEST_CASE("a configuration other than the saved one is refused, and the item nam
 TEST_CASE("what this host lacks is named, and nothing is left behind") {
   Transcript before;
   Saved saved = counting(before);
+  saved.state.host = GENERATE(std::string(), std::string("another"), host_instance());
   std::string item;
   SECTION("a CPU feature") {
-    saved.state.host = GENERATE("", "another");
+    if (saved.state.is_of(host_instance())) return;  // believed to have been seen here
     for (CpuidEntry& entry : saved.state.vcpus[0].cpuid) {
       if (entry.function == 1) entry.ecx |= 1U << 16;  // reserved: no CPU has it
     }

@@ -113,8 +113,8 @@ TEST_CASE("a snapshot is applied in place to a running machine") {
   CHECK(vm->info().last_applied == snapshot.id);
 }
 
-/// Of this process's threads with that name.
-std::vector<int> niceness_of(const std::string& name) {
+/// Of this process's threads that have given themselves that name.
+std::vector<int> niceness_now(const std::string& name) {
   std::vector<int> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
     std::string of_thread;
@@ -122,6 +122,17 @@ std::vector<int> niceness_of(const std::string& name) {
     if (of_thread != name) continue;
     const auto id = static_cast<id_t>(std::stoul(entry.path().filename()));
     found.push_back(::getpriority(PRIO_PROCESS, id));
+  }
+  return found;
+}
+
+/// The same, as soon as there is one.
+std::vector<int> niceness_of(const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  auto found = niceness_now(name);
+  while (found.empty() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    found = niceness_now(name);
   }
   return found;
 }

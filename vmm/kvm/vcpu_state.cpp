@@ -139,6 +139,12 @@ base::Status too_long(const char* field, std::size_t size, std::size_t limit) {
                     fmt::format("{}: has {} items, more than {}", field, size, limit));
 }
 
+VcpuFacts facts_with(std::vector<std::uint32_t> msrs, const KvmVm& vm) {
+  return {std::move(msrs),
+          std::max(static_cast<std::size_t>(vm.check(KVM_CAP_XSAVE2)), sizeof(KvmXsaveArea)),
+          vm.check(KVM_CAP_SREGS2) > 0};
+}
+
 }  // namespace
 
 std::vector<CpuidEntry> to_state(const std::vector<kvm_cpuid_entry2>& entries) {
@@ -183,12 +189,14 @@ base::Status VcpuState::validate() const {
 }
 
 base::Result<VcpuFacts> probe_vcpu(const KvmSystem& system, const KvmVm& vm, const KvmVcpu& vcpu) {
-  VcpuFacts facts;
-  facts.msrs = TRY(readable_msrs(vcpu, TRY(list_state_msrs(system))));
-  facts.xsave_bytes =
-      std::max(static_cast<std::size_t>(vm.check(KVM_CAP_XSAVE2)), sizeof(KvmXsaveArea));
-  facts.has_sregs2 = vm.check(KVM_CAP_SREGS2) > 0;
-  return facts;
+  return facts_with(TRY(readable_msrs(vcpu, TRY(list_state_msrs(system)))), vm);
+}
+
+VcpuFacts facts_of(const VcpuState& state, const KvmVm& vm) {
+  std::vector<std::uint32_t> msrs;
+  msrs.reserve(state.msrs.size());
+  for (const MsrValue& msr : state.msrs) msrs.push_back(msr.index);
+  return facts_with(std::move(msrs), vm);
 }
 
 base::Result<VcpuState> save_vcpu(const KvmVcpu& vcpu, const VcpuFacts& facts) {

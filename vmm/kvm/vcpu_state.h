@@ -75,6 +75,10 @@ struct VcpuFacts {
 /// Asks for the facts; `vcpu` stands for all of its machine.
 base::Result<VcpuFacts> probe_vcpu(const KvmSystem& system, const KvmVm& vm, const KvmVcpu& vcpu);
 
+/// The same facts from a state that was saved under the KVM that is loaded still: a list of MSRs
+/// which need not be tried one by one.
+VcpuFacts facts_of(const VcpuState& state, const KvmVm& vm);
+
 /// Reads a parked vCPU's state, all but `tsc` and `tsc_khz` (vmm/kvm/tsc.h). The order is fixed:
 /// the run state first, because asking for it can process a start-up signal; the timer's deadline
 /// before the local APIC, so that a timer which runs out between them is seen at least once;

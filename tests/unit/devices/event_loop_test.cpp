@@ -91,9 +91,9 @@ TEST_CASE("a pause finds what was posted before it done") {
 }
 
 TEST_CASE("a loop that was parked asleep calls back for what came meanwhile, once it is resumed") {
-  auto loop = EventLoop::create("test").value();
-  const base::Fd event = base::make_eventfd().value();
+  const base::Fd event = base::make_eventfd().value();  // goes after the loop that watches it
   std::atomic<int> calls{0};
+  auto loop = EventLoop::create("test").value();
   loop->watch(event.get(), POLLIN, [&] {
     base::drain_eventfd(event);
     ++calls;
@@ -190,8 +190,22 @@ TEST_CASE("run_sync works before the start, while parked and from the loop itsel
   CHECK(count == 3);
 }
 
+TEST_CASE("what is asked of an open loop waits for its thread") {
+  auto loop = EventLoop::create("test").value();
+  loop->open();
+  std::atomic<bool> on_loop{false};
+  std::thread early([&] { loop->run_sync([&] { on_loop = loop->on_loop_thread(); }); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK_FALSE(on_loop);
+  loop->start();
+  early.join();
+  CHECK(on_loop);
+}
+
 TEST_CASE("a loop can be destroyed in every phase") {
   auto idle = EventLoop::create("test").value();
+  auto open = EventLoop::create("test").value();
+  open->open();
   auto running = EventLoop::create("test").value();
   running->start();
   auto parked = EventLoop::create("test").value();

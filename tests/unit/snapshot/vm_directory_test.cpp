@@ -85,6 +85,16 @@ TEST_CASE("a lock ends with its holder") {
   CHECK(directory->lock());
 }
 
+TEST_CASE("who holds a lock is told, whatever number the holder before had") {
+  Root root;
+  REQUIRE(VmDirectory::create(root.path, small("web1")));
+  std::ofstream(root.path + "/vms/web1/lock") << GENERATE("2147483647\n", "1\n", "");
+  const auto directory = VmDirectory::open(root.path, "web1");
+  const auto lock = directory->lock();
+  REQUIRE(lock);
+  CHECK(directory->holder().value() == ::getpid());
+}
+
 TEST_CASE("machines are listed by name; what is none is passed over") {
   Root root;
   CHECK(VmDirectory::list(root.path)->empty());
