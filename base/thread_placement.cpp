@@ -45,7 +45,20 @@ cpu_set_t without_cpus_of(std::span<const ThreadWatch> others, Sight sight, cpu_
   return cpus;
 }
 
+/// A thread to one of `cpus`, bound to nothing but what it was; 0 is the caller.
+void take_to(pid_t thread, const cpu_set_t& cpus, const cpu_set_t& all) {
+  ::sched_setaffinity(thread, sizeof cpus, &cpus);
+  ::sched_setaffinity(thread, sizeof all, &all);
+}
+
 }  // namespace
+
+cpu_set_t only_cpu(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<unsigned>(cpu), &one);
+  return one;
+}
 
 /// A thread that is not asleep cannot run here at this moment, so it has moved when the first call
 /// returns.
@@ -81,9 +94,7 @@ void Scheduling::take() const {
 Stay::Stay() : before_(Scheduling::of_caller()) {
   const int here = ::sched_getcpu();
   if (here < 0) return;
-  cpu_set_t only_here;
-  CPU_ZERO(&only_here);
-  CPU_SET(static_cast<unsigned>(here), &only_here);
+  const cpu_set_t only_here = only_cpu(here);
   ::sched_setaffinity(0, sizeof only_here, &only_here);
   if (::sched_getscheduler(0) == SCHED_OTHER) set_policy(SCHED_BATCH);
 }
@@ -141,8 +152,16 @@ void leave_cpus_of(std::span<const ThreadWatch> others) {
   const cpu_set_t free = without_cpus_of(others, &ThreadWatch::cpu, *all);
   const bool is_shared = !CPU_ISSET(static_cast<unsigned>(here), &free);
   if (!is_shared || CPU_COUNT(&free) == 0) return;
-  ::sched_setaffinity(0, sizeof free, &free);
-  ::sched_setaffinity(0, sizeof *all, &*all);
+  take_to(0, free, *all);
+}
+
+bool take_to_free_cpu(const ThreadWatch& thread, std::span<const ThreadWatch> others) {
+  const auto all = cpus_of(thread.id());
+  if (!all) return false;
+  const cpu_set_t free = without_cpus_of(others, &ThreadWatch::cpu_in_use, *all);
+  if (CPU_COUNT(&free) == 0) return false;
+  take_to(thread.id(), free, *all);
+  return true;
 }
 
 cpu_set_t Separation::free_of_others() const {

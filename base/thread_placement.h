@@ -27,6 +27,9 @@ void work_elsewhere(std::thread& thread);
 /// kernel likes to put it.
 void wake_elsewhere(std::thread& thread, const std::function<void()>& wake);
 
+/// The set of that CPU alone.
+cpu_set_t only_cpu(int cpu);
+
 /// Which CPUs a thread may use, and by which of the policies without priorities (sched(7)) it is
 /// scheduled.
 class Scheduling {
@@ -103,6 +106,10 @@ using ThreadWatches = std::vector<ThreadWatch>;
 /// may use is free of them; he will be woken there from then on. For who is woken by `others`: the
 /// kernel described above never parts those that were once put together.
 void leave_cpus_of(std::span<const ThreadWatch> others);
+
+/// Takes a thread that waits for its CPU to one on which none of `others`, of which it may be one,
+/// runs or waits; false when there is none that it may use.
+bool take_to_free_cpu(const ThreadWatch& thread, std::span<const ThreadWatch> others);
 
 /// Keeps a thread on the CPUs that are free of others, for one that is woken by them all the time:
 /// the kernel described above puts who is woken on the waker's CPU, behind him, when its own is in

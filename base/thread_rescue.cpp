@@ -1,7 +1,6 @@
 #include "base/thread_rescue.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -95,20 +94,7 @@ class ThreadRescue::Rescuer {
     if (!ran) return false;
     const bool has_run = *ran - std::exchange(past.ran, *ran) >= since_last / kRanShare;
     const bool waits = !has_run && thread.cpu_in_use();
-    return std::exchange(past.has_waited, waits) && waits && move(thread);
-  }
-
-  bool move(const ThreadWatch& thread) const {
-    cpu_set_t all;
-    if (::sched_getaffinity(thread.id(), sizeof all, &all) != 0) return false;
-    cpu_set_t others = all;
-    for (const ThreadWatch& other : *threads_) {
-      if (const auto its = other.cpu_in_use()) CPU_CLR(static_cast<unsigned>(*its), &others);
-    }
-    if (CPU_COUNT(&others) == 0) return false;
-    ::sched_setaffinity(thread.id(), sizeof others, &others);
-    ::sched_setaffinity(thread.id(), sizeof all, &all);
-    return true;
+    return std::exchange(past.has_waited, waits) && waits && take_to_free_cpu(thread, *threads_);
   }
 
   const std::shared_ptr<const ThreadWatches> threads_;

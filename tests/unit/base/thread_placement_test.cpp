@@ -21,13 +21,6 @@ cpu_set_t cpus_of(pid_t id) {
   return cpus;
 }
 
-cpu_set_t only(int cpu) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(static_cast<unsigned>(cpu), &one);
-  return one;
-}
-
 /// A thread that is there until it is told to end.
 class Waiter {
  public:
@@ -46,7 +39,7 @@ class Waiter {
     turns_.wait(before);
   }
   void bind_to(int cpu) const {
-    const cpu_set_t one = only(cpu);
+    const cpu_set_t one = only_cpu(cpu);
     REQUIRE(::sched_setaffinity(id_, sizeof one, &one) == 0);
   }
   std::thread& thread() { return thread_; }
@@ -91,7 +84,7 @@ TEST_CASE("a thread that is woken elsewhere does not run here meanwhile") {
 }
 
 TEST_CASE("who is bound to a CPU stays bound") {
-  const cpu_set_t one = only(::sched_getcpu());
+  const cpu_set_t one = only_cpu(::sched_getcpu());
   Waiter waiter;
   REQUIRE(::sched_setaffinity(waiter.id(), sizeof one, &one) == 0);
   work_elsewhere(waiter.thread());
@@ -103,7 +96,7 @@ TEST_CASE("who stays is bound to its CPU until the end, a child that it makes, t
   const cpu_set_t all = cpus_of(0);
   Stay stay;
   cpu_set_t now = cpus_of(0);
-  const cpu_set_t here = only(::sched_getcpu());
+  const cpu_set_t here = only_cpu(::sched_getcpu());
   CHECK(CPU_EQUAL(&now, &here));
   const pid_t child = ::fork();
   if (child == 0) {
@@ -157,7 +150,7 @@ TEST_CASE("a thread stays where no CPU is free of the others") {
   const cpu_set_t all = cpus_of(0);
   Waiter other;
   bring_here(other, all);
-  const cpu_set_t here = only(*ThreadWatch(other.id()).cpu());
+  const cpu_set_t here = only_cpu(*ThreadWatch(other.id()).cpu());
   REQUIRE(::sched_setaffinity(0, sizeof here, &here) == 0);
   leave_cpus_of(std::array{ThreadWatch(other.id())});
   const cpu_set_t left = cpus_of(0);
@@ -217,7 +210,7 @@ TEST_CASE("a separated thread does not leave what somebody else binds it to") {
   Separation separation(watch(other));
   bring_to(other, place);
   separation.look();
-  const cpu_set_t one = only(place);
+  const cpu_set_t one = only_cpu(place);
   REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
   separation.look();
   const cpu_set_t now = cpus_of(0);
@@ -255,7 +248,7 @@ TEST_CASE("a thread of a bound maker can take the process's CPUs") {
   const cpu_set_t all = cpus_of(::getpid());
   cpu_set_t found;
   std::thread([&] {
-    const cpu_set_t one = only(two_of(all)[0]);
+    const cpu_set_t one = only_cpu(two_of(all)[0]);
     ::sched_setaffinity(0, sizeof one, &one);
     take_cpus_of_process();
     found = cpus_of(0);
@@ -287,7 +280,7 @@ TEST_CASE("who keeps off those that are awake may use the CPUs of those that sle
   std::atomic<bool> is_over{false};
   std::atomic<pid_t> id{0};
   std::thread busy([&] {
-    const cpu_set_t one = only(place);
+    const cpu_set_t one = only_cpu(place);
     ::sched_setaffinity(0, sizeof one, &one);
     id = ::gettid();
     while (!is_over) {

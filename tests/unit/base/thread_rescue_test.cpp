@@ -17,13 +17,6 @@
 namespace stasis::base {
 namespace {
 
-cpu_set_t set_of(int cpu) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(static_cast<unsigned>(cpu), &one);
-  return one;
-}
-
 /// A thread that works all the time.
 class Worker {
  public:
@@ -53,7 +46,7 @@ class Worker {
  private:
   void run(int policy, std::optional<int> cpu) {
     if (cpu) {
-      const cpu_set_t one = set_of(*cpu);
+      const cpu_set_t one = only_cpu(*cpu);
       ::sched_setaffinity(0, sizeof one, &one);
     }
     const sched_param none{};
@@ -123,7 +116,7 @@ TEST_CASE("a thread that is bound to its CPU waits there") {
   const ThreadRescue rescue(watches_of(waiting));
   ::usleep(20'000);
   const cpu_set_t now = waiting.cpus();
-  const cpu_set_t one = set_of(cpus.front());
+  const cpu_set_t one = only_cpu(cpus.front());
   CHECK(CPU_EQUAL(&now, &one));
   CHECK(waiting.watch().cpu() == cpus.front());
 }

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/thread_placement.h"
 #include "tests/unit/devices/block_test_support.h"
 
 namespace stasis::devices {
@@ -66,9 +67,7 @@ TEST_CASE("an engine's thread is not bound as the loop's thread was that made it
   RawImageFixture disk(Engine::kThreads);
   auto bytes = pattern(512, 1);
   std::thread([&] {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+    const cpu_set_t one = base::only_cpu(::sched_getcpu());
     REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
     CHECK(run(*disk.image, transfer(BlockOperation::kWrite, 0, bytes)) == 0);
   }).join();

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <functional>
 
+#include "base/thread_placement.h"
+
 namespace stasis::devices {
 namespace {
 
@@ -40,9 +42,7 @@ TEST_CASE("a loop at work keeps to CPUs without the threads it is to keep off") 
   auto loop = EventLoop::create("test").value();
   loop->start();
   const int here = ::sched_getcpu();
-  cpu_set_t only_here;
-  CPU_ZERO(&only_here);
-  CPU_SET(static_cast<unsigned>(here), &only_here);
+  const cpu_set_t only_here = base::only_cpu(here);
   REQUIRE(::sched_setaffinity(0, sizeof only_here, &only_here) == 0);  // this thread stays here
   loop->run_sync([&] {
     ::sched_setaffinity(0, sizeof only_here, &only_here);

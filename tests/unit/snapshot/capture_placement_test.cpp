@@ -19,10 +19,7 @@ namespace {
 class BusyThread {
  public:
   explicit BusyThread(int cpu) {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<unsigned>(cpu), &one);
-    thread_ = std::thread([this, one] {
+    thread_ = std::thread([this, one = base::only_cpu(cpu)] {
       ::sched_setaffinity(0, sizeof one, &one);
       id_ = ::gettid();
       while (!is_over_) {
