@@ -259,6 +259,19 @@ TEST_CASE("a counter of another rate is refused unless KVM can scale") {
   }
 }
 
+TEST_CASE("a vCPU counts at the host's rate, whatever KVM took that for when it was loaded") {
+  const auto system = KvmSystem::open().value();
+  const auto rate_in = [](const KvmVm& vm) {
+    return kvm_ioctl(vm.create_vcpu(0).value(), KVM_GET_TSC_KHZ, 0UL);
+  };
+  const int host_khz = rate_in(KvmVm::create(system).value());
+  const auto vm = KvmVm::create(system).value();
+  const int stale_khz = host_khz - host_khz / 2000;
+  if (kvm_ioctl(vm.fd(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(stale_khz)) != 0) return;
+  vm.take_host_tsc_rate();
+  CHECK(rate_in(vm) == host_khz);
+}
+
 TEST_CASE("counts of a counter follow from its rate") {
   CHECK(tsc_counts(1'000'000, 2'000'000) == 2'000'000);
   CHECK(tsc_counts(-1'000'000'000, 2'600'000) == -2'600'000'000);

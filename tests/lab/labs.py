@@ -30,9 +30,9 @@ def run_labs(runner: str, cases: list[str], jobs: int, options: Callable[[list[s
     """Starts `runner --here` in up to `jobs` labs, each with its share of the cases, as a lab has one CPU.
 
     `options` and `seconds` tell what a share needs: words after --here, and a deadline beside the lab's start.
-    An emulated CPU now and then stops a guest for good, and from then on each one in that lab (docs/testing.md).
-    So there a lab ends with the first case that fails. That one is tried once more in a lab of its own, what it
-    left is run in new ones, and what fails then has failed. Returns the worst exit status.
+    What is wrong with an emulated CPU, such as its clock, may be wrong for each case in that lab (docs/testing.md). So
+    there a lab ends with the first case that fails. That one is tried once more in a lab of its own, what it left is
+    run in new ones, and what fails then has failed. Returns the worst exit status.
     """
     def labs(shares: list[list[str]], *more: str) -> tuple[int, list["_Lab"]]:
         started = [_Lab(runner, share, [*options(share), *more], seconds(share)) for share in shares]

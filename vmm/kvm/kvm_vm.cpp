@@ -14,7 +14,13 @@ base::Result<KvmVm> KvmVm::create(const KvmSystem& system) {
     return base::fail(base::errno_error("KVM_SET_TSS_ADDR"));
   }
   TRY(vm.enable_optional_capabilities());
+  vm.take_host_tsc_rate();
   return vm;
+}
+
+void KvmVm::take_host_tsc_rate() const {
+  // Refused by a kernel that knows this request of vCPUs only, and then as if it were not here.
+  kvm_ioctl(fd_, KVM_SET_TSC_KHZ, 0UL);
 }
 
 int KvmVm::check(int capability) const {

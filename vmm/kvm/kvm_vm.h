@@ -21,6 +21,12 @@ class KvmVm {
   /// Creates the VM and places KVM's private pages (layout::kKvmTss, kKvmIdentityMap).
   static base::Result<KvmVm> create(const KvmSystem& system);
 
+  /// New vCPUs count at the rate of the host's time stamp counter as its kernel knows it now; part
+  /// of `create` (KVM_SET_TSC_KHZ on a VM, Linux 5.18). KVM's own idea is from when its module was
+  /// loaded, perhaps before the kernel had measured that rate well (decision 17): more than 250 ppm
+  /// off and on a CPU that cannot scale, a guest's timers go off a whole uptime of the host late.
+  void take_host_tsc_rate() const;
+
   /// Gives the guest `bytes` at `start` as slot `slot`. `bytes` must outlive the VM.
   base::Status set_memory_slot(std::uint32_t slot, base::GuestAddress start,
                                std::span<std::byte> bytes) const;
